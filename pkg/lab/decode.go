@@ -1,0 +1,95 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// syntaxError takes the line out of a message of the YAML library, which gives
+// it in no other way.
+var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// Decode reads a lab.yaml strictly, fills in defaults and validates it. The
+// file name stands in messages only. The error is an *InvalidError with
+// everything that is wrong, not just the first thing.
+func Decode(file string, data []byte) (*Lab, error) {
+	root, err := parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	w := &walker{file: file, positions: map[string]position{}}
+	w.walk(root, reflect.TypeFor[Lab](), "")
+	if len(w.problems) > 0 {
+		return nil, invalid(w.problems)
+	}
+	l := &Lab{}
+	if err := root.Decode(l); err != nil {
+		return nil, &InvalidError{Problems: []Problem{syntaxProblem(file, err)}}
+	}
+	l.setDefaults()
+	problems := l.validate()
+	for i, p := range problems {
+		at := w.find(p.Field)
+		problems[i].File, problems[i].Line, problems[i].Column = file, at.line, at.column
+	}
+	if err := invalid(problems); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// parse gives the root of the file's only document.
+func parse(file string, data []byte) (*yaml.Node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	err := decoder.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
+		return nil, &InvalidError{Problems: []Problem{{File: file, Message: "the file is empty"}}}
+	}
+	if err != nil {
+		return nil, &InvalidError{Problems: []Problem{syntaxProblem(file, err)}}
+	}
+	switch err := decoder.Decode(&second); {
+	case errors.Is(err, io.EOF):
+		return doc.Content[0], nil
+	case err != nil:
+		return nil, &InvalidError{Problems: []Problem{syntaxProblem(file, err)}}
+	default:
+		return nil, &InvalidError{Problems: []Problem{{
+			File: file, Line: second.Line, Column: second.Column, Message: "a second document; a lab is one document",
+		}}}
+	}
+}
+
+func syntaxProblem(file string, err error) Problem {
+	p := Problem{File: file, Message: err.Error()}
+	if m := syntaxError.FindStringSubmatch(err.Error()); m != nil {
+		p.Line, _ = strconv.Atoi(m[1]) // an empty group is line 0: not known
+		p.Message = m[2]
+	}
+	return p
+}
+
+type position struct{ line, column int }
+
+// find gives the place of a field, or that of the nearest one around it when
+// the field is missing.
+func (w *walker) find(field string) position {
+	for {
+		if at, ok := w.positions[field]; ok {
+			return at
+		}
+		i := strings.LastIndexAny(field, ".[")
+		if i < 0 {
+			return w.positions[""]
+		}
+		field = field[:i]
+	}
+}
