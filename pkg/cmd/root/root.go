@@ -1,0 +1,69 @@
+// Package root is the command `labctl` itself: its groups, global flags and
+// help topics.
+package root
+
+import (
+	"github.com/MakeNowJust/heredoc/v2"
+	"github.com/spf13/cobra"
+
+	"labctl.dev/labctl/pkg/cmd/doctor"
+	"labctl.dev/labctl/pkg/cmd/down"
+	"labctl.dev/labctl/pkg/cmd/images"
+	"labctl.dev/labctl/pkg/cmd/kubeconfig"
+	"labctl.dev/labctl/pkg/cmd/list"
+	"labctl.dev/labctl/pkg/cmd/logs"
+	"labctl.dev/labctl/pkg/cmd/open"
+	"labctl.dev/labctl/pkg/cmd/pause"
+	"labctl.dev/labctl/pkg/cmd/resume"
+	"labctl.dev/labctl/pkg/cmd/shell"
+	"labctl.dev/labctl/pkg/cmd/status"
+	"labctl.dev/labctl/pkg/cmd/up"
+	"labctl.dev/labctl/pkg/cmd/version"
+	"labctl.dev/labctl/pkg/cmdutil"
+)
+
+// NewCmd makes the whole command tree.
+func NewCmd(f *cmdutil.Factory) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "labctl <command>",
+		Short: "MLOps labs on a local Kubernetes cluster",
+		Long: heredoc.Doc(`
+			labctl brings MLOps labs up on a local kind cluster: a model registry,
+			serving, drift monitoring, retraining and more, each as one Helm release that
+			you work on with the tools you know.
+		`),
+		Example: heredoc.Doc(`
+			labctl list
+			labctl up model-registry
+			labctl open model-registry mlflow
+			labctl down model-registry
+		`),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cmdutil.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	pf := cmd.PersistentFlags()
+	pf.StringVar(&f.Global.LabsDir, "labs-dir", "", "directory with labs, instead of the built-in ones")
+	pf.StringVar(&f.Global.StateDir, "state-dir", "", "directory for kubeconfig, locks, logs and your history")
+	pf.BoolVar(&f.Global.Plain, "plain", false, "print progress as plain lines, also on a terminal")
+	pf.BoolVar(&f.Global.Debug, "debug", false, "print what happens inside (implies --plain)")
+	_ = cmd.MarkPersistentFlagDirname("labs-dir")
+
+	const learn, machine = "learn", "machine"
+	cmd.AddGroup(&cobra.Group{ID: learn, Title: "Labs:"}, &cobra.Group{ID: machine, Title: "Machine:"})
+	add := func(group string, list ...*cobra.Command) {
+		for _, c := range list {
+			c.GroupID = group
+			cmd.AddCommand(c)
+		}
+	}
+	add(learn, list.NewCmd(f, nil), up.NewCmd(f, nil), down.NewCmd(f, nil), status.NewCmd(f, nil),
+		open.NewCmd(f, nil), shell.NewCmd(f, nil), logs.NewCmd(f, nil))
+	add(machine, doctor.NewCmd(f, nil), images.NewCmd(f), pause.NewCmd(f, nil), resume.NewCmd(f, nil),
+		kubeconfig.NewCmd(f, nil), version.NewCmd(f, nil))
+	cmd.SetHelpCommandGroupID(machine)
+	cmd.SetCompletionCommandGroupID(machine)
+	addTopics(cmd)
+	return cmd
+}

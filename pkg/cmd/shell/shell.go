@@ -1,0 +1,64 @@
+// Package shell is the command `labctl shell`.
+package shell
+
+import (
+	"context"
+
+	"github.com/MakeNowJust/heredoc/v2"
+	"github.com/spf13/cobra"
+
+	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/engine"
+	"labctl.dev/labctl/pkg/iostreams"
+)
+
+// Sheller runs a command in a lab's workbench.
+type Sheller interface {
+	Shell(ctx context.Context, o engine.ShellOptions) error
+}
+
+// Options are what the command works with.
+type Options struct {
+	IO     *iostreams.Streams
+	Engine func() (Sheller, error)
+
+	Shell engine.ShellOptions
+}
+
+// NewCmd makes the command. runF replaces the work in tests.
+func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cobra.Command {
+	o := &Options{IO: f.IO, Engine: func() (Sheller, error) { return f.Engine() }}
+	cmd := &cobra.Command{
+		Use:   "shell <lab> [-- command [args...]]",
+		Short: "Open a shell in the lab's workbench",
+		Long: heredoc.Doc(`
+			Open a shell in the workbench pod of a lab, where its tools are, or run one
+			command there. The exit code is that of the command.
+		`),
+		Example: heredoc.Doc(`
+			labctl shell model-registry
+			labctl shell model-registry -- mlflow experiments search
+		`),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: cmdutil.CompleteLabs(f),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Shell.Lab, o.Shell.Argv = args[0], args[1:]
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	cmdutil.AddTargetFlags(cmd.Flags(), &o.Shell.Target)
+	return cmd
+}
+
+func run(ctx context.Context, o *Options) error {
+	e, err := o.Engine()
+	if err != nil {
+		return err
+	}
+	o.Shell.In, o.Shell.Out, o.Shell.ErrOut = o.IO.In, o.IO.Out, o.IO.ErrOut
+	o.Shell.TTY = o.IO.InTTY() && o.IO.OutTTY() && len(o.Shell.Argv) == 0
+	return e.Shell(ctx, o.Shell)
+}
