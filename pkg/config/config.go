@@ -9,12 +9,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/adrg/xdg"
 	"sigs.k8s.io/yaml"
 
 	"labctl.dev/labctl/pkg/clierr"
 )
+
+const maxClusterName = 50
+
+var clusterName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 
 // Source says where a value came from.
 type Source string
@@ -43,6 +48,7 @@ type Config struct {
 	LabsDir  Value `json:"labsDir"`  // labs outside the binary; empty: the built-in ones
 	Registry Value `json:"registry"` // where prebuilt images are pulled from and pushed to; empty: none
 	Images   Value `json:"images"`   // bases of builds: auto, public or home
+	Cluster  Value `json:"cluster"`  // name of the kind cluster
 }
 
 // file is config.yaml; unknown keys are errors, so that a typo is not ignored.
@@ -52,6 +58,7 @@ type file struct {
 	LabsDir  string `json:"labsDir,omitempty"`
 	Registry string `json:"registry,omitempty"`
 	Images   string `json:"images,omitempty"`
+	Cluster  string `json:"cluster,omitempty"`
 }
 
 // Setting describes one setting for help texts and documentation.
@@ -67,6 +74,7 @@ func Settings() []Setting {
 		{"labsDir", "LABCTL_LABS_DIR", "directory with labs, instead of the built-in ones"},
 		{"registry", "LABCTL_REGISTRY", "registry that holds prebuilt images, for example registry.example.com/labs"},
 		{"images", "LABCTL_IMAGES", "bases for image builds: auto, public (container registries) or home (built from packages)"},
+		{"cluster", "LABCTL_CLUSTER", "name of the kind cluster (default labctl)"},
 	}
 }
 
@@ -90,6 +98,7 @@ func Load(lookupEnv func(string) (string, bool)) (*Config, error) {
 		{&c.LabsDir, "LABCTL_LABS_DIR", f.LabsDir, ""},
 		{&c.Registry, "LABCTL_REGISTRY", f.Registry, ""},
 		{&c.Images, "LABCTL_IMAGES", f.Images, "auto"},
+		{&c.Cluster, "LABCTL_CLUSTER", f.Cluster, "labctl"},
 	}
 	for _, s := range fields {
 		s.into.Set(s.initial, Default)
@@ -113,7 +122,7 @@ func readFile(path string) (file, error) {
 		return f, clierr.New("check the permissions of the file, or set LABCTL_CONFIG to another one", "read the configuration: %w", err)
 	}
 	if err := yaml.UnmarshalStrict(raw, &f); err != nil {
-		return f, clierr.Usage("correct the file; known keys are stateDir, cacheDir, labsDir, registry and images", "configuration %s: %v", path, err)
+		return f, clierr.Usage("correct the file; known keys are stateDir, cacheDir, labsDir, registry, images and cluster", "configuration %s: %v", path, err)
 	}
 	return f, nil
 }
@@ -124,6 +133,11 @@ func (c *Config) Validate() error {
 	case "auto", "public", "home":
 	default:
 		return clierr.Usage("use auto, public or home", "images is %q (from %s)", c.Images.Value, c.Images.Source)
+	}
+	// kind only warns above 50 characters; the node's host name then breaks.
+	if name := c.Cluster.Value; !clusterName.MatchString(name) || len(name) > maxClusterName {
+		return clierr.Usage(fmt.Sprintf("use lower-case letters, digits and '-', %d characters at most", maxClusterName),
+			"cluster name is %q (from %s), which is no valid name of at most %d characters", name, c.Cluster.Source, maxClusterName)
 	}
 	for name, v := range map[string]Value{"state directory": c.StateDir, "cache directory": c.CacheDir} {
 		if !filepath.IsAbs(v.Value) {
