@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"time"
+
+	"labctl.dev/labctl/pkg/internal/docker"
+)
+
+// bootedRE is what a node prints when commands may be run in it. Before that a
+// `docker exec` would break the node's cgroup set-up (kind#2409).
+var bootedRE = regexp.MustCompile(`Reached target .*Multi-User System|detected cgroup v1`)
+
+// containerPoll is how often a node container that does not exist yet is looked
+// for; the engine has no way to wait for one.
+const containerPoll = 150 * time.Millisecond
+
+// WaitContainerd returns as soon as containerd answers in the node of a cluster
+// that is being created or started, so that images can be pulled while the
+// control plane still comes up. It waits until ctx ends.
+func (m *Manager) WaitContainerd(ctx context.Context, s Spec) error {
+	node := NodeName(s.Name)
+	if err := m.waitBooted(ctx, node); err != nil {
+		return fmt.Errorf("wait for node %s: %w", node, err)
+	}
+	// kind restarts containerd after it has patched its configuration; a pull
+	// must not be cut off by that. The socket is made anew at each start.
+	ready := "ctr version"
+	if s.Host.patchesContainerd() {
+		ready = "grep -q '" + oomPatch + "' /etc/containerd/config.toml && " +
+			"test /run/containerd/containerd.sock -nt /etc/containerd/config.toml && ctr version"
+	}
+	if _, err := m.docker.Exec(ctx, node, "sh", "-c", "until { "+ready+"; } >/dev/null 2>&1; do sleep 0.1; done"); err != nil {
+		return fmt.Errorf("wait for containerd in node %s: %w", node, err)
+	}
+	return nil
+}
+
+func (m *Manager) waitBooted(ctx context.Context, node string) error {
+	tick := time.NewTicker(containerPoll)
+	defer tick.Stop()
+	var c container
+	for {
+		err := m.docker.Inspect(ctx, "container", node, &c)
+		if err != nil && !errors.Is(err, docker.ErrNotFound) {
+			return err
+		}
+		if err == nil && c.State.Status == "running" {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+	logCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	r, w := io.Pipe()
+	go func() {
+		// Without --since a restarted node would be taken as booted for
+		// what it printed the last time; "since it started" is its own log.
+		err := m.docker.Stream(logCtx, nil, w, w, nil, "logs", "--follow", "--since", c.startedAt(), node)
+		_ = w.CloseWithError(errors.Join(errLogEnd, err))
+	}()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if bootedRE.Match(lines.Bytes()) {
+			stop()
+			_ = r.Close()
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return lines.Err()
+}
+
+var errLogEnd = errors.New("the node stopped before it had booted")
+
+// certsDir is where containerd looks up registries, at each pull.
+const certsDir = "/etc/containerd/certs.d"
+
+// PullOnNode pulls an image into a node through its containerd, whether or not
+// kubelet runs yet. Registries are looked up as kubelet does it.
+func (m *Manager) PullOnNode(ctx context.Context, node, ref string, progress func(msg string)) error {
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		lines := bufio.NewScanner(r)
+		lines.Split(scanProgress)
+		for lines.Scan() {
+			if text := pullProgress(lines.Text()); text != "" && progress != nil {
+				progress(text)
+			}
+		}
+		_, _ = io.Copy(io.Discard, r)
+	}()
+	err := m.docker.Stream(ctx, nil, w, nil, nil, "exec", node, "ctr", "--namespace", "k8s.io", "images", "pull", "--hosts-dir", certsDir, ref)
+	_ = w.Close()
+	<-done
+	if err != nil {
+		return fmt.Errorf("pull %s in node %s: %w", ref, node, err)
+	}
+	return nil
+}

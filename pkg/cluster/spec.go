@@ -1,0 +1,146 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/yaml"
+)
+
+// Spec says which cluster is wanted.
+type Spec struct {
+	Name  string
+	Image string // node image; must be in the engine already
+	// IDDir is the host directory mounted read-only at IDMount.
+	IDDir string
+	// Network is the Docker network, made before by EnsureNetwork. It must be
+	// the value of NetworkEnv in this process.
+	Network string
+	// Kubeconfig is the private file that gets the cluster's credentials.
+	Kubeconfig string
+	// Logs makes a directory for the logs of a creation that failed; nil keeps none.
+	Logs func() (dir string, err error)
+	// Host is what the engine needs.
+	Host Host
+}
+
+// Host is what of the engine's machine and of the node image changes how a node
+// must be set up; see Manager.Host.
+type Host struct {
+	CgroupV1 bool
+	// NoSysResource: the capability is missing, so nobody may lower an OOM score.
+	NoSysResource bool
+	// Patched: the node image's containerd is configured for NoSysResource already.
+	Patched bool
+	// BuiltinCNI: the node image brings its pod network along.
+	BuiltinCNI bool
+}
+
+// patchesContainerd tells whether kind must change containerd's configuration,
+// for which it restarts containerd.
+func (h Host) patchesContainerd() bool { return h.NoSysResource && !h.Patched }
+
+func (s Spec) validate() error {
+	if err := checkName(s.Name); err != nil {
+		return err
+	}
+	switch {
+	case s.Image == "":
+		return errors.New("cluster spec: no node image")
+	case !filepath.IsAbs(s.IDDir):
+		return errors.New("cluster spec: the id directory must be an absolute path")
+	case !filepath.IsAbs(s.Kubeconfig):
+		return errors.New("cluster spec: the kubeconfig must be an absolute path")
+	case !networkSet(s.Network):
+		return fmt.Errorf("cluster spec: network %q, but %s is not set to it", s.Network, NetworkEnv)
+	}
+	return nil
+}
+
+// arg is one flag of a control-plane component in kubeadm's v1beta4 form.
+type arg struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type component struct {
+	ExtraArgs []arg `json:"extraArgs,omitempty"`
+}
+
+// maxParallelPulls is how many images kubelet pulls at once. They come from a
+// registry on the same machine, so more would only fight for disk and CPU.
+const maxParallelPulls = 4
+
+// config is the kind configuration of a spec. Its defaults are kind's where
+// nothing else is said. docs/performance.md has what each setting saves.
+func (s Spec) config() (*v1alpha4.Cluster, error) {
+	kubelet := map[string]any{
+		"kind":                  "KubeletConfiguration",
+		"apiVersion":            "kubelet.config.k8s.io/v1beta1",
+		"serializeImagePulls":   false,
+		"maxParallelImagePulls": maxParallelPulls,
+		// A pod that crashed while something it needs was away (after a stop
+		// and start of the cluster: everything) is tried again within
+		// seconds, not minutes.
+		"crashLoopBackOff": map[string]any{"maxContainerRestartPeriod": "10s"},
+	}
+	if s.Host.CgroupV1 {
+		kubelet["failCgroupV1"] = false
+	}
+	clusterConfig := map[string]any{
+		"kind":       "ClusterConfiguration",
+		"apiVersion": "kubeadm.k8s.io/v1beta4",
+		// RSA keys for the dozen certificates cost most of a second.
+		"encryptionAlgorithm": "ECDSA-P256",
+		// One control plane has nobody to elect, and after a restart of the
+		// node would wait for its own lease to run out.
+		"controllerManager": component{ExtraArgs: []arg{{"leader-elect", "false"}}},
+		"scheduler":         component{ExtraArgs: []arg{{"leader-elect", "false"}}},
+	}
+	patches := make([]string, 0, 2)
+	for _, p := range []map[string]any{clusterConfig, kubelet} {
+		out, err := yaml.Marshal(p)
+		if err != nil {
+			return nil, fmt.Errorf("encode kubeadm patch: %w", err)
+		}
+		patches = append(patches, string(out))
+	}
+	c := &v1alpha4.Cluster{
+		TypeMeta: v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
+		Name:     s.Name,
+		Nodes: []v1alpha4.Node{{
+			Role:        v1alpha4.ControlPlaneRole,
+			Image:       s.Image,
+			ExtraMounts: []v1alpha4.Mount{{HostPath: s.IDDir, ContainerPath: IDMount, Readonly: true}},
+		}},
+		// The API server's port is picked by kind: a free one on 127.0.0.1.
+		Networking:           v1alpha4.Networking{APIServerAddress: "127.0.0.1", DisableDefaultCNI: s.Host.BuiltinCNI},
+		KubeadmConfigPatches: patches,
+	}
+	if s.Host.patchesContainerd() {
+		// kind's config.toml is of version 2, hence the old plugin name,
+		// although containerd is 2.x.
+		c.ContainerdConfigPatches = []string{"[plugins.\"io.containerd.grpc.v1.cri\"]\n  " + oomPatch + "\n"}
+	}
+	return c, nil
+}
+
+// oomPatch is also how WaitContainerd sees that the configuration was patched.
+const oomPatch = "restrict_oom_score_adj = true"
+
+// Config gives the kind configuration as YAML, for people who want to see it or
+// make the cluster with kind's own command.
+func (s Spec) Config() ([]byte, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	out, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode kind configuration: %w", err)
+	}
+	return bytes.TrimSpace(out), nil
+}
