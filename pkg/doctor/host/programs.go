@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -109,8 +108,9 @@ func (m Machine) tools(ctx context.Context, wanted bool) Tools {
 	need(m.Exists("/usr/include/seccomp.h"), "libseccomp-dev")
 	need(m.staticBusybox(), "busybox-static")
 	need(m.Exists("/usr/share/keyrings/debian-archive-keyring.gpg"), "debian-archive-keyring")
-	out, err := execx.Output(ctx, m.Run, execx.Cmd{Name: "go", Args: []string{"env", "GOVERSION"}})
-	if err == nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	// GOTOOLCHAIN=local: asking must not make Go fetch another toolchain.
+	ask := execx.Cmd{Name: "go", Args: []string{"env", "GOVERSION"}, Env: []string{"GOTOOLCHAIN=local"}, Dir: os.TempDir()}
+	if out, err := execx.Output(ctx, m.Run, ask); err == nil {
 		t.Go = strings.TrimSpace(string(out))
 	}
 	return t
