@@ -24,7 +24,10 @@ import (
 // Suite is the Debian release of the home-built root file system.
 const Suite = "bookworm"
 
-// Options is what a Builder needs. All fields but Environ and Warn are required.
+// ContainerLabel marks containers that live only during a build.
+const ContainerLabel = "dev.labctl.build"
+
+// Options is what a Builder needs. All fields but Environ are required.
 type Options struct {
 	Docker  *docker.CLI
 	Runner  execx.Runner

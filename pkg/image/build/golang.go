@@ -157,7 +157,7 @@ func goRecipe(j Job, g spec.GoBinary) string {
 // copyOut takes one file out of an image.
 func (b *Builder) copyOut(ctx context.Context, ref, from, to string) (err error) {
 	// The image has no program to run; create wants a command all the same.
-	id, err := b.docker.Run(ctx, "create", "--label", docker.OwnerLabel+"="+docker.OwnerValue, ref, "none")
+	id, err := b.docker.Run(ctx, "create", "--label", docker.OwnerLabel+"="+docker.OwnerValue, "--label", ContainerLabel, ref, "none")
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (b *Builder) rootfs(ctx context.Context, j Job, l *log) error {
 		return err
 	}
 	l.begin("list packages")
-	list, err := b.docker.Run(ctx, "run", "--rm", "--label", docker.OwnerLabel+"="+docker.OwnerValue, "--network=none", j.Ref,
+	list, err := b.docker.Run(ctx, "run", "--rm", "--label", docker.OwnerLabel+"="+docker.OwnerValue, "--label", ContainerLabel, "--network=none", j.Ref,
 		"dpkg-query", "--show", "--showformat=${Package}=${Version}\n")
 	if err != nil {
 		return err

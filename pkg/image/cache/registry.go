@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -30,7 +31,9 @@ func Open(addr string) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image cache address: %w", err)
 	}
-	opts := []remote.Option{remote.WithTransport(directTransport()), remote.WithJobs(2)}
+	// It is near: what does not work at once will hardly work in seconds.
+	retry := remote.Backoff{Duration: 100 * time.Millisecond, Factor: 3, Jitter: 0.1, Steps: 3}
+	opts := []remote.Option{remote.WithTransport(directTransport()), remote.WithJobs(2), remote.WithRetryBackoff(retry)}
 	// One puller keeps the connection and the registry's first answer.
 	puller, err := remote.NewPuller(opts...)
 	if err != nil {
@@ -50,10 +53,9 @@ func (r *Registry) with(ctx context.Context, more ...remote.Option) []remote.Opt
 
 // Entry is one image in the cache.
 type Entry struct {
-	Name   string
-	Tag    string
-	Digest string
-	Size   int64 // bytes of its blobs; images share some
+	Name string
+	Tag  string
+	Size int64 // bytes of its blobs; images share some
 }
 
 // Has says whether an image is there and complete: its manifest can be read and
@@ -62,21 +64,18 @@ type Entry struct {
 func (r *Registry) Has(ctx context.Context, image, tag string) (Entry, bool, error) {
 	e := Entry{Name: image, Tag: tag}
 	img, err := remote.Image(r.tag(image, tag), r.with(ctx)...)
-	if missing(err) {
+	switch {
+	case missing(err):
 		return e, false, nil
-	}
-	if err != nil {
+	case broken(err):
+		return e, false, fmt.Errorf("%s:%s: %w: %w", image, tag, ErrDamaged, err)
+	case err != nil:
 		return e, false, fmt.Errorf("ask the image cache for %s:%s: %w", image, tag, err)
 	}
 	blobs, err := blobs(img)
 	if err != nil {
 		return e, false, fmt.Errorf("%s:%s: %w: %w", image, tag, ErrDamaged, err)
 	}
-	digest, err := img.Digest()
-	if err != nil {
-		return e, false, fmt.Errorf("%s:%s: %w: %w", image, tag, ErrDamaged, err)
-	}
-	e.Digest = digest.String()
 	for _, b := range blobs {
 		e.Size += b.Size
 		if err := r.blobIs(ctx, image, b); err != nil {
@@ -156,15 +155,8 @@ func (r *Registry) List(ctx context.Context) ([]Entry, error) {
 		slices.Sort(tags)
 		for _, t := range tags {
 			e := Entry{Name: repo, Tag: t}
-			if img, err := remote.Image(r.tag(repo, t), r.with(ctx)...); err == nil {
-				if bs, err := blobs(img); err == nil {
-					for _, b := range bs {
-						e.Size += b.Size
-					}
-				}
-				if d, err := img.Digest(); err == nil {
-					e.Digest = d.String()
-				}
+			for _, b := range r.blobsOf(ctx, e) {
+				e.Size += b.Size
 			}
 			all = append(all, e)
 		}
@@ -212,17 +204,8 @@ func (r *Registry) blobOwners(ctx context.Context) (map[v1.Hash]name.Reference, 
 	}
 	owners := map[v1.Hash]name.Reference{}
 	for _, e := range entries {
-		ref := r.tag(e.Name, e.Tag)
-		img, err := remote.Image(ref, r.with(ctx)...)
-		if err != nil {
-			continue // a damaged image has nothing to offer
-		}
-		bs, err := blobs(img)
-		if err != nil {
-			continue
-		}
-		for _, b := range bs {
-			owners[b.Digest] = ref
+		for _, b := range r.blobsOf(ctx, e) {
+			owners[b.Digest] = r.tag(e.Name, e.Tag)
 		}
 	}
 	return owners, nil
@@ -254,6 +237,19 @@ func Write(ctx context.Context, ref name.Reference, img v1.Image, onBytes func(d
 	return err
 }
 
+// blobsOf gives config and layers of an image; none when it can't be read.
+func (r *Registry) blobsOf(ctx context.Context, e Entry) []v1.Descriptor {
+	img, err := remote.Image(r.tag(e.Name, e.Tag), r.with(ctx)...)
+	if err != nil {
+		return nil
+	}
+	bs, err := blobs(img)
+	if err != nil {
+		return nil
+	}
+	return bs
+}
+
 // blobs gives config and layers of an image.
 func blobs(img v1.Image) ([]v1.Descriptor, error) {
 	m, err := img.Manifest()
@@ -267,6 +263,12 @@ func blobs(img v1.Image) ([]v1.Descriptor, error) {
 func missing(err error) bool {
 	var te *transport.Error
 	return errors.As(err, &te) && te.StatusCode == http.StatusNotFound
+}
+
+// broken says whether a registry failed by itself: it can't read what it stored.
+func broken(err error) bool {
+	var te *transport.Error
+	return errors.As(err, &te) && te.StatusCode >= http.StatusInternalServerError
 }
 
 // mountImage lets the writer link layers from other repositories.

@@ -1,0 +1,285 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"labctl.dev/labctl/pkg/clierr"
+	"labctl.dev/labctl/pkg/image/cache"
+	"labctl.dev/labctl/pkg/internal/docker"
+	"labctl.dev/labctl/pkg/ui"
+)
+
+// Ensure makes every named image ready for use and says which version each is:
+// in the cache, or in the engine for those that are used from there. What is
+// ready already costs a few requests. Rows of StepID tell how far it is.
+func (s *Store) Ensure(ctx context.Context, names []string, sink ui.Sink) (map[string]Ref, error) {
+	return s.ensure(ctx, names, sink, false)
+}
+
+// Build makes the named images as Ensure does; with force also those that are
+// ready, from what the engine and Go have cached.
+func (s *Store) Build(ctx context.Context, names []string, force bool, sink ui.Sink) (map[string]Ref, error) {
+	return s.ensure(ctx, names, sink, force)
+}
+
+func (s *Store) ensure(ctx context.Context, names []string, sink ui.Sink, force bool) (map[string]Ref, error) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	for _, n := range names {
+		if _, err := s.set.Get(n); err != nil {
+			return nil, err
+		}
+	}
+	r := &run{s: s, sink: sink, force: force, tasks: map[string]*task{}}
+	defer r.unlockAll()
+	for _, n := range names {
+		r.row(n, ui.Waiting, "")
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return !s.inEngine(n) }) {
+		if err := r.openCache(ctx); err != nil {
+			return nil, err
+		}
+	}
+	found, err := r.find(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == len(names) && !force {
+		return found, nil
+	}
+	if err := r.acquire(ctx); err != nil {
+		return nil, err
+	}
+	// Another process may have made them while this one waited.
+	if found, err = r.find(ctx, names); err != nil {
+		return nil, err
+	}
+	if err := r.heal(ctx); err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	for _, n := range names {
+		if _, ok := found[n]; ok && !force {
+			continue
+		}
+		g.Go(func() error {
+			ref, err := r.provide(gctx, n)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			found[n] = ref
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	return found, nil
+}
+
+// Refs says which version of each named image would be used, without making
+// any: one that is ready, else the first that Ensure would look for. It needs
+// no cache; ready tells those that are there.
+func (s *Store) Refs(ctx context.Context, names []string) (refs map[string]Ref, ready map[string]bool, err error) {
+	r := &run{s: s, sink: ui.Discard()}
+	refs, ready = map[string]Ref{}, map[string]bool{}
+	addr, err := s.container.Find(ctx)
+	if err != nil && !errors.Is(err, docker.ErrNotFound) {
+		return nil, nil, err
+	}
+	if addr != "" {
+		if r.reg, err = cache.Open(addr); err != nil {
+			return nil, nil, err
+		}
+	}
+	found, err := r.find(ctx, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range names {
+		if ref, ok := found[n]; ok {
+			refs[n], ready[n] = ref, true
+			continue
+		}
+		c, err := s.candidates(ctx, n)
+		if err != nil {
+			return nil, nil, err
+		}
+		refs[n] = c[0]
+	}
+	return refs, ready, nil
+}
+
+// EngineImage makes sure that an image that is used from the engine is there and
+// gives its name.
+func (s *Store) EngineImage(ctx context.Context, name string, sink ui.Sink) (string, error) {
+	if !s.inEngine(name) {
+		return "", fmt.Errorf("image %s is used from the cache, not from the engine", name)
+	}
+	refs, err := s.Ensure(ctx, []string{name}, sink)
+	if err != nil {
+		return "", err
+	}
+	return refs[name].Engine(), nil
+}
+
+// EnsureCache makes the image cache run and gives its address on this machine.
+func (s *Store) EnsureCache(ctx context.Context, sink ui.Sink) (string, error) {
+	r := &run{s: s, sink: sink, tasks: map[string]*task{}}
+	defer r.unlockAll()
+	if err := r.openCache(ctx); err != nil {
+		return "", err
+	}
+	return r.reg.Addr(), nil
+}
+
+// run is one call of Ensure and the like.
+type run struct {
+	s     *Store
+	sink  ui.Sink
+	force bool
+	reg   *cache.Registry // nil as long as no cache is needed
+
+	mu      sync.Mutex
+	tasks   map[string]*task
+	damaged []Ref
+	unlock  func()
+}
+
+func (r *run) row(item string, state ui.RowState, text string) {
+	r.sink.Emit(ui.Event{Kind: ui.Row, Step: StepID, Item: item, State: state, Text: text})
+}
+
+// openCache makes the cache run, which may mean to make its image first.
+func (r *run) openCache(ctx context.Context) error {
+	refs, err := r.find(ctx, []string{RegistryImage})
+	if err != nil {
+		return err
+	}
+	ref, ok := refs[RegistryImage]
+	if !ok {
+		if err := r.acquire(ctx); err != nil {
+			return err
+		}
+		if ref, err = r.provide(ctx, RegistryImage); err != nil {
+			return err
+		}
+	}
+	addr, err := r.s.container.Ensure(ctx, ref.Engine())
+	if err != nil {
+		return err
+	}
+	r.reg, err = cache.Open(addr)
+	return err
+}
+
+// acquire takes the lock, once.
+func (r *run) acquire(ctx context.Context) error {
+	if r.unlock != nil {
+		return nil
+	}
+	unlock, err := r.s.lock(ctx, func() {
+		r.sink.Emit(ui.Event{Kind: ui.Note, Step: StepID, Text: "another labctl makes images; waiting for it"})
+	})
+	r.unlock = unlock
+	return err
+}
+
+func (r *run) unlockAll() {
+	if r.unlock != nil {
+		r.unlock()
+	}
+}
+
+// find looks for each named image where it is used from. Images that are
+// damaged count as missing and are remembered for heal.
+func (r *run) find(ctx context.Context, names []string) (map[string]Ref, error) {
+	found := map[string]Ref{}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	for _, n := range names {
+		g.Go(func() error {
+			refs, err := r.s.candidates(ctx, n)
+			if err != nil {
+				return err
+			}
+			for _, ref := range refs {
+				ok, err := r.has(ctx, ref)
+				if err != nil {
+					return err
+				}
+				if ok {
+					mu.Lock()
+					found[n] = ref
+					mu.Unlock()
+					r.row(n, ui.Ready, "ready")
+					return nil
+				}
+			}
+			return nil
+		})
+	}
+	return found, g.Wait()
+}
+
+func (r *run) has(ctx context.Context, ref Ref) (bool, error) {
+	if r.s.inEngine(ref.Name) {
+		return r.s.engineHas(ctx, ref)
+	}
+	if r.reg == nil {
+		return false, nil
+	}
+	_, ok, err := r.reg.Has(ctx, ref.Name, ref.Tag)
+	if errors.Is(err, cache.ErrDamaged) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !slices.Contains(r.damaged, ref) {
+			r.damaged = append(r.damaged, ref)
+		}
+		return false, nil
+	}
+	return ok, err
+}
+
+func (s *Store) engineHas(ctx context.Context, ref Ref) (bool, error) {
+	var img struct{ ID string }
+	err := s.docker.Inspect(ctx, "image", ref.Engine(), &img)
+	if errors.Is(err, docker.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// heal throws damaged images out of the cache, so that they can be written
+// again: a registry never replaces a blob that it believes to have. When that
+// does not help, the whole volume goes; the engine still has what was built.
+func (r *run) heal(ctx context.Context) error {
+	if len(r.damaged) == 0 {
+		return nil
+	}
+	r.sink.Emit(ui.Event{Kind: ui.Warn, Step: StepID, Text: "images in the cache are damaged and are written again"})
+	// Its blobs may be shared, so everything that is damaged has to go at once.
+	err := r.reg.Sweep(ctx, r.s.container)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if rmErr := r.s.container.Remove(ctx); rmErr != nil {
+		return clierr.Wrap(errors.Join(err, rmErr), "repair the image cache", "remove it with `labctl down --all --purge`")
+	}
+	return r.openCache(ctx)
+}
