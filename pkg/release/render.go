@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,12 +15,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// defaultKubeVersion stands for a cluster that is not there yet. Helm's own
+// default is set when its command is built, and is old in the library.
+const defaultKubeVersion = "v1.37.0"
+
 // RenderOptions say for whom a chart is rendered.
 type RenderOptions struct {
 	Release   string
 	Namespace string
-	// KubeVersion is that of the cluster, as v1.37.2; empty is the version that
-	// Helm was built for.
+	// KubeVersion is that of the cluster, as v1.37.2; empty is a current one.
 	KubeVersion string
 	Values      Values
 }
@@ -45,13 +49,11 @@ func Render(ctx context.Context, c *Chart, opts RenderOptions) (Manifests, error
 	install.DisableOpenAPIValidation = true
 	install.ReleaseName = opts.Release
 	install.Namespace = opts.Namespace
-	if opts.KubeVersion != "" {
-		v, err := chartutil.ParseKubeVersion(opts.KubeVersion)
-		if err != nil {
-			return Manifests{}, fmt.Errorf("render chart %s: %w", c.Name, err)
-		}
-		install.KubeVersion = v
+	version, err := chartutil.ParseKubeVersion(cmp.Or(opts.KubeVersion, defaultKubeVersion))
+	if err != nil {
+		return Manifests{}, fmt.Errorf("render chart %s: %w", c.Name, err)
 	}
+	install.KubeVersion = version
 	r, err := install.RunWithContext(ctx, ch, values)
 	if err != nil {
 		return Manifests{}, fmt.Errorf("render chart %s: %w", c.Name, err)

@@ -1,0 +1,193 @@
+package release_test
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+
+	"labctl.dev/labctl/charts"
+	"labctl.dev/labctl/labs"
+	"labctl.dev/labctl/pkg/catalog"
+	"labctl.dev/labctl/pkg/internal/golden"
+	"labctl.dev/labctl/pkg/lab"
+	"labctl.dev/labctl/pkg/release"
+)
+
+// namespaced are the kinds that a lab may have. Removing the namespace must
+// remove the lab, and a learner has rights in one namespace only.
+var namespaced = []string{
+	"ConfigMap", "CronJob", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "LimitRange", "NetworkPolicy",
+	"PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "ResourceQuota", "Role", "RoleBinding", "Secret", "Service",
+	"ServiceAccount", "StatefulSet",
+}
+
+// eachLab renders every lab that comes with labctl.
+func eachLab(t *testing.T, test func(t *testing.T, l *lab.Lab, m release.Manifests)) {
+	t.Helper()
+	entries, err := catalog.New(labs.FS).List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		t.Run(e.Lab.Metadata.Name, func(t *testing.T) {
+			t.Parallel()
+			c, err := release.Load(charts.FS, e.FS, "chart")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Name != e.Lab.Metadata.Name {
+				t.Errorf("the chart is named %s", c.Name)
+			}
+			m, err := release.Render(t.Context(), c, release.RenderOptions{
+				Release: c.Name, Namespace: "lab-" + c.Name, Values: labValues(e.Lab),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, e.Lab, m)
+		})
+	}
+}
+
+// labValues are those that a lab needs to render the same text each time.
+func labValues(l *lab.Lab) release.Values {
+	images := map[string]string{}
+	for _, name := range append(slices.Clone(l.Components), l.Metadata.Name+"-seed") {
+		images[name] = "registry.labctl/" + name + ":1"
+	}
+	return release.Values{
+		"global":      map[string]any{"images": images},
+		"postgres":    map[string]any{"auth": map[string]any{"password": "golden"}},
+		"objectstore": map[string]any{"auth": map[string]any{"accessKey": "golden", "secretKey": "golden"}},
+	}
+}
+
+func TestLabCharts(t *testing.T) {
+	t.Parallel()
+	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
+		got, err := m.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Equal(t, got, "labs/"+l.Metadata.Name+".yaml")
+		for _, o := range m.Objects {
+			if !slices.Contains(namespaced, o.GetKind()) {
+				t.Errorf("%s %s is not for a lab: only namespaced kinds are", o.GetKind(), o.GetName())
+			}
+			if o.GetNamespace() != "lab-"+l.Metadata.Name {
+				t.Errorf("%s %s is in namespace %s", o.GetKind(), o.GetName(), o.GetNamespace())
+			}
+		}
+	})
+}
+
+// TestLabImages holds the chart to the images that lab.yaml tells of.
+func TestLabImages(t *testing.T) {
+	t.Parallel()
+	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
+		var names []string
+		for _, image := range m.Images() {
+			name, _, _ := strings.Cut(path.Base(image), ":")
+			names = append(names, name)
+		}
+		want := append(slices.Clone(l.Components), l.Metadata.Name+"-seed")
+		slices.Sort(want)
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("components of lab.yaml (-) and images of the chart (+) differ:\n%s", diff)
+		}
+	})
+}
+
+func TestLabEndpoints(t *testing.T) {
+	t.Parallel()
+	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
+		open := map[string][]int64{}
+		for _, o := range m.Objects {
+			ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
+			for _, p := range ports {
+				number, _, _ := unstructured.NestedInt64(p.(map[string]any), "port")
+				open[o.GetName()] = append(open[o.GetName()], number)
+			}
+		}
+		for _, e := range l.Endpoints {
+			if !slices.Contains(open[e.Service], int64(e.Port)) {
+				t.Errorf("endpoint %s: Service %s has the ports %v, not %d", e.Name, e.Service, open[e.Service], e.Port)
+			}
+		}
+	})
+}
+
+func TestLabFitsItsMemory(t *testing.T) {
+	t.Parallel()
+	// The control plane and the page cache, measured without a lab.
+	const nodeMi = 1000
+	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
+		pods, err := m.Pods()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mi := pods.Requests.MemoryBytes >> 20; mi == 0 || mi+nodeMi > int64(l.Requires.MemoryMi) {
+			t.Errorf("the pods request %d Mi; lab.yaml has %d Mi for them and the node", mi, l.Requires.MemoryMi)
+		}
+		if pods.Requests.CPUMilli == 0 || pods.Limits.MemoryBytes < pods.Requests.MemoryBytes {
+			t.Errorf("usage is %+v", pods)
+		}
+		jobs, err := m.Jobs()
+		if err != nil || jobs.Limits.MemoryBytes == 0 {
+			t.Errorf("usage of jobs is %+v, %v", jobs, err)
+		}
+	})
+}
+
+// TestLabPodsAreRestricted asks the admission plugin's own code.
+func TestLabPodsAreRestricted(t *testing.T) {
+	t.Parallel()
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	eachLab(t, func(t *testing.T, _ *lab.Lab, m release.Manifests) {
+		pods := 0
+		for _, o := range m.Objects {
+			template, found, err := unstructured.NestedMap(o.Object, "spec", "template")
+			if err != nil || !found {
+				continue
+			}
+			var pod corev1.PodTemplateSpec
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
+				t.Fatal(err)
+			}
+			pods++
+			for _, r := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+				if !r.Allowed {
+					t.Errorf("%s %s: %s: %s", o.GetKind(), o.GetName(), r.ForbiddenReason, r.ForbiddenDetail)
+				}
+			}
+			spec := pod.Spec
+			if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken ||
+				spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
+				t.Errorf("%s %s: has a token or service links", o.GetKind(), o.GetName())
+			}
+			for _, c := range spec.Containers {
+				if c.Resources.Requests.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() || c.Resources.Limits.Memory().IsZero() {
+					t.Errorf("%s %s: container %s lacks requests or a memory limit", o.GetKind(), o.GetName(), c.Name)
+				}
+				if c.ReadinessProbe != nil && (c.StartupProbe == nil || c.StartupProbe.PeriodSeconds != 1) {
+					t.Errorf("%s %s: container %s does not look each second whether it has started", o.GetKind(), o.GetName(), c.Name)
+				}
+			}
+		}
+		if pods == 0 {
+			t.Error("no pods")
+		}
+	})
+}
