@@ -18,6 +18,7 @@ import (
 	"labctl.dev/labctl/pkg/cluster"
 	"labctl.dev/labctl/pkg/cmd/root"
 	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/ui"
 )
@@ -49,7 +50,7 @@ func watchSignals(cancel context.CancelCauseFunc) (stop func()) {
 func Run(ctx context.Context, streams *iostreams.Streams, lookupEnv func(string) (string, bool), args []string) int {
 	// kind reads the name of its network from the environment of the process,
 	// also as a library, so it must be there before anything starts.
-	if err := os.Setenv(cluster.NetworkEnv, cluster.NetworkName); err != nil {
+	if err := os.Setenv(cluster.NetworkEnv, engine.NetworkName); err != nil {
 		slog.Debug("can't choose the network", "error", err)
 	}
 	f := newFactory(streams, lookupEnv)

@@ -4,8 +4,9 @@ import (
 	"labctl.dev/labctl/pkg/kube"
 )
 
-// ClusterName is the one kind cluster that holds all labs of a machine.
-const ClusterName = "labctl"
+// NetworkName is the Docker network of the nodes and the image cache. It is our
+// own, so that it can be removed without asking who else uses it.
+const NetworkName = "labctl"
 
 // Labels and annotations on a lab's namespace.
 const (
@@ -35,7 +36,7 @@ func (t Target) Existing() bool { return t.Kubeconfig != "" || t.Context != "" }
 func (t Target) String() string {
 	switch {
 	case !t.Existing():
-		return "kind cluster " + ClusterName
+		return "local cluster"
 	case t.Context != "" && t.Kubeconfig != "":
 		return "context " + t.Context + " of " + t.Kubeconfig
 	case t.Context != "":

@@ -57,8 +57,8 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// size gives bytes in the unit that registries and engines use.
-func size(n int64) string {
+// Size gives bytes in the unit that registries and engines use.
+func Size(n int64) string {
 	const mb = 1000 * 1000
 	if n < mb {
 		return fmt.Sprintf("%d kB", n/1000)
@@ -72,7 +72,7 @@ func progress(e Event) string {
 	case e.Total <= 0:
 		return ""
 	case e.Unit == Bytes:
-		return fmt.Sprintf("%s of %s", size(e.Done), size(e.Total))
+		return fmt.Sprintf("%s of %s", Size(e.Done), Size(e.Total))
 	default:
 		return fmt.Sprintf("%d/%d", e.Done, e.Total)
 	}

@@ -63,10 +63,10 @@ func run(_ context.Context, o *Options) error {
 	}
 	rows := make([]row, 0, len(labs))
 	for _, l := range labs {
-		m := l.Spec.Metadata
+		m := l.Lab.Metadata
 		rows = append(rows, row{
 			Name: m.Name, Title: m.Title, Promise: m.Promise, Level: m.Level, Minutes: m.Minutes,
-			MemoryMi: l.Spec.Requires.MemoryMi, Layers: l.Spec.Layer.MLOps,
+			MemoryMi: l.Lab.Requires.MemoryMi, Layers: l.Lab.Layer.MLOps,
 		})
 	}
 	return ui.Write(o.IO.Out, o.Output, rows, func(w io.Writer) error {

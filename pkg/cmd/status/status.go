@@ -11,6 +11,7 @@ import (
 	"labctl.dev/labctl/pkg/cmdutil"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
+	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/ui"
 )
 
@@ -87,7 +88,7 @@ func text(w io.Writer, s *engine.Status, detail bool) error {
 			if !detail && r.Ready {
 				continue
 			}
-			rows = append(rows, []string{r.Name(), r.Word(), r.Message})
+			rows = append(rows, []string{r.String(), word(r), r.Message})
 		}
 		p.Table("  ", rows)
 		if detail {
@@ -98,4 +99,15 @@ func text(w io.Writer, s *engine.Status, detail bool) error {
 		}
 	}
 	return p.Err()
+}
+
+func word(w kube.WorkloadStatus) string {
+	switch {
+	case w.Ready:
+		return "ready"
+	case w.Failed:
+		return "failed"
+	default:
+		return "starting"
+	}
 }

@@ -96,7 +96,7 @@ func text(w io.Writer, r *engine.UpResult) error {
 	if len(r.NotReady) > 0 {
 		p.Linef("\nNot ready now:")
 		for _, s := range r.NotReady {
-			p.Linef("  %s  %s", s.Name(), s.Message)
+			p.Linef("  %s  %s", s, s.Message)
 		}
 	}
 	if len(r.Endpoints) > 0 {
