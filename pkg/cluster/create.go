@@ -26,8 +26,8 @@ const (
 
 // Create makes the cluster and writes its kubeconfig. It returns when the
 // control plane answers; nodes and add-ons may not be ready yet, because waiting
-// for them is better done with watches. A cluster of that name is ErrExists or
-// ErrForeign. When ctx ends or the creation fails, what was made is removed
+// for them is better done with watches. A half-made cluster of ours is removed
+// first; any other of that name is ErrExists or ErrForeign. When ctx ends or the creation fails, what was made is removed
 // before Create returns. Calls for one name must not overlap (state.Lock).
 func (m *Manager) Create(ctx context.Context, s Spec, progress func(msg string)) error {
 	if err := s.validate(); err != nil {
@@ -39,6 +39,11 @@ func (m *Manager) Create(ctx context.Context, s Spec, progress func(msg string))
 		return err
 	case st.Phase == Foreign:
 		return foreign(st)
+	case st.Phase == Partial:
+		progress("removing what an earlier creation left")
+		if err := m.remove(ctx, s.Name); err != nil {
+			return err
+		}
 	case st.Phase != Absent:
 		return fmt.Errorf("create cluster %s: %w", s.Name, ErrExists)
 	}

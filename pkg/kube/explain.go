@@ -1,0 +1,99 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"labctl.dev/labctl/pkg/clierr"
+)
+
+const (
+	logLines    = 15
+	eventLines  = 5
+	explainTime = 5 * time.Second
+)
+
+// hints are what to do about a failure.
+//
+//nolint:gochecknoglobals // a constant table
+var hints = map[string]string{
+	idImage: "Can the nodes pull that image? On an existing cluster they need a registry that they reach: --registry.",
+	idCrash: "Its log says why.",
+	idMemory: "Give the container a higher memory limit, or it less to do. If the engine itself runs in a virtual machine, that needs enough memory too " +
+		"(labctl doctor).",
+	idConfig:        "Something that the pod refers to (a Secret, ConfigMap or volume) is missing.",
+	idUnschedulable: "No node has room for it. Take down another lab (labctl down <lab>) or give the cluster more memory and CPU.",
+	idForbidden:     "A rule of the cluster (quota, pod security, admission) or a broken manifest keeps the pod from being made.",
+	idRollout:       "Look at its pods and events.",
+	idJob:           "Its log says why. Delete the Job's namespace or run labctl reset to try again.",
+}
+
+// explain makes an error of a workload that failed: why, the last lines of its
+// log, its events, and the command that shows more.
+func (c *Client) explain(ctx context.Context, namespace string, w WorkloadStatus, v view) error {
+	ctx, cancel := context.WithTimeout(ctx, explainTime)
+	defer cancel()
+	var detail strings.Builder
+	if p, ok := named(v.pods, w.Pod); ok {
+		if w.id == idCrash || w.id == idMemory || w.id == idJob || w.id == idRollout {
+			if log := c.lastLog(ctx, p, w.Container); log != "" {
+				fmt.Fprintf(&detail, "last lines of the log of %s:\n%s\n", containerName(p.Name, w.Container), indent(log))
+			}
+		}
+		if text := warningsOf(v.eventsOf(p.UID)); text != "" {
+			fmt.Fprintf(&detail, "events of pod %s:\n%s\n", p.Name, indent(text))
+		}
+	}
+	hint := hints[w.id]
+	if w.Pod != "" {
+		hint += fmt.Sprintf(" More: kubectl describe pod %s --namespace %s", w.Pod, namespace)
+	}
+	message := w.Message
+	if w.Reason != "" && !strings.Contains(message, w.Reason) {
+		message = w.Reason + ": " + message
+	}
+	return &clierr.Error{Op: w.String() + " will not become ready", Err: errors.New(message), ID: w.id, Hint: strings.TrimSpace(hint), Detail: detail.String()}
+}
+
+func containerName(pod, container string) string {
+	if container == "" {
+		return pod
+	}
+	return pod + "/" + container
+}
+
+// lastLog gets the end of the log of the container that failed. A container
+// that is between two tries has it as its previous log.
+func (c *Client) lastLog(ctx context.Context, p *corev1.Pod, container string) string {
+	lines := int64(logLines)
+	for _, previous := range []bool{true, false} {
+		raw, err := c.Clientset.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
+			Container: container, Previous: previous, TailLines: &lines,
+		}).DoRaw(ctx)
+		if text := strings.TrimSpace(string(raw)); err == nil && text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// warningsOf gives the newest warnings among events.
+func warningsOf(events []*corev1.Event) string {
+	var lines []string
+	for _, e := range events {
+		if e.Type == corev1.EventTypeWarning {
+			lines = append(lines, e.Reason+": "+firstLine(e.Message))
+		}
+	}
+	if len(lines) > eventLines {
+		lines = lines[len(lines)-eventLines:]
+	}
+	return strings.Join(lines, "\n")
+}
+
+func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }
