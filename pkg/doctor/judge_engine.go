@@ -91,8 +91,7 @@ func judgeVersion(f host.Facts) Finding {
 		fd.Status, fd.Why = Warn, "the version can't be read; labs are tested with Docker 20.10 and newer"
 	case major < 20 || major == 20 && minor < 10:
 		fd.Status, fd.Why = Fail, "older engines have no cgroup namespaces; nodes don't start"
-		fd.Fix, _ = installAdvice(f)
-		fd.Fix = "update Docker: " + fd.Fix
+		fd.Fix = "update Docker: https://docs.docker.com/engine/install/"
 	}
 	return fd
 }
@@ -171,7 +170,7 @@ func judgeCaps(f host.Facts) []Finding {
 	fd.Found = "missing: " + strings.Join(fix.CapNames(missing), ", ")
 	for _, c := range missing {
 		if vital()[c] {
-			fd.Status, fd.Why = Fail, "a node needs this capability; the machine is itself a container with few rights"
+			fd.Status, fd.Why = Fail, "a node needs at least CAP_SYS_ADMIN and CAP_NET_ADMIN; this machine is itself a container with few rights"
 			fd.Fix = "use a virtual machine, or start the outer container with --privileged"
 			return []Finding{fd}
 		}
@@ -238,11 +237,11 @@ func engineLine(e host.Engine) string {
 	if e.State != host.Running {
 		return ""
 	}
-	name := "Docker"
+	s := "Docker " + e.Info.ServerVersion
 	if e.Flavor != "" {
-		name = string(e.Flavor) + ", Docker"
+		s += fmt.Sprintf(" (%s)", e.Flavor)
 	}
-	s := fmt.Sprintf("%s %s, %d CPUs, %s", name, e.Info.ServerVersion, e.Info.NCPU, size(e.Info.MemTotal>>20))
+	s += fmt.Sprintf(", %s, %s", cpus(e.Info.NCPU), size(e.Info.MemTotal>>20))
 	if isRootless(e) {
 		s += ", rootless"
 	}
@@ -254,4 +253,3 @@ func engineLine(e host.Engine) string {
 	}
 	return s
 }
-

@@ -38,7 +38,9 @@ func judgeSkew(f host.Facts) []Finding {
 
 // noProxyNames must reach the cache without a proxy: the engine's network
 // knows it by these names only.
-func noProxyNames() []string { return []string{"localhost", "127.0.0.1", "labctl-cache", "registry.labctl"} }
+func noProxyNames() []string {
+	return []string{"localhost", "127.0.0.1", "labctl-cache", "registry.labctl"}
+}
 
 func judgeProxy(f host.Facts) Finding {
 	fd := Finding{ID: IDProxy, Status: OK, Title: "proxy", Found: "none"}

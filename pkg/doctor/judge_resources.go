@@ -20,7 +20,7 @@ const (
 // capacity gives the engine's memory (MiB) and CPUs: what it says itself when
 // it runs, because on a desktop that is a virtual machine, else what this
 // machine has.
-func capacity(f host.Facts) (memoryMi int64, cpus int, known bool) {
+func capacity(f host.Facts) (memoryMi int64, cpuCount int, known bool) {
 	if f.Engine.State == host.Running {
 		return f.Engine.Info.MemTotal >> 20, f.Engine.Info.NCPU, true
 	}
@@ -35,7 +35,7 @@ func judgeMemory(f host.Facts, need Need) Finding {
 	if need.MemoryMi > 0 {
 		fd.Needed = size(need.MemoryMi)
 		if need.MemoryLimitMi > need.MemoryMi {
-			fd.Needed += ", " + size(need.MemoryLimitMi) + " to be at ease"
+			fd.Needed += ", better " + size(need.MemoryLimitMi)
 		}
 	}
 	total, _, known := capacity(f)
@@ -70,10 +70,7 @@ func judgeCPU(f host.Facts, need Need) Finding {
 	if !known {
 		return unknown(fd, "known when the engine runs")
 	}
-	fd.Found = fmt.Sprintf("%d CPUs for the engine", n)
-	if n == 1 {
-		fd.Found = "1 CPU for the engine"
-	}
+	fd.Found = cpus(n) + " for the engine"
 	have := int64(n) * 1000
 	switch {
 	case have < need.CPUMilli:
@@ -91,8 +88,12 @@ func judgeDisk(f host.Facts, need Need) Finding {
 	if need.DiskMi > 0 {
 		fd.Needed = size(need.DiskMi) + " free"
 	}
-	if !f.Disk.Known {
+	switch {
+	case f.Disk.Known:
+	case f.Engine.State == host.Running:
 		return unknown(fd, "inside the engine's virtual machine; not measured")
+	default:
+		return unknown(fd, "known when the engine runs")
 	}
 	fd.Found = fmt.Sprintf("%s free of %s at %s", size(f.Disk.FreeMi), size(f.Disk.TotalMi), f.Disk.Path)
 	switch {
@@ -196,9 +197,16 @@ func size(mi int64) string {
 	return fmt.Sprintf("%.1f GiB", float64(mi)/1024)
 }
 
+func cpus(n int) string {
+	if n == 1 {
+		return "1 CPU"
+	}
+	return fmt.Sprintf("%d CPUs", n)
+}
+
 func cores(milli int64) string {
 	if milli == 1000 {
-		return "1 CPU"
+		return cpus(1)
 	}
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", float64(milli)/1000), "0"), ".") + " CPUs"
 }

@@ -35,8 +35,10 @@ type Paths struct {
 	RuntimeScript string
 	DockerPid     string
 	ContainerdPid string
-	SysctlConf    string
-	EngineLog     string
+	// ContainerdSock is the system's containerd, which the engine uses when it is there.
+	ContainerdSock string
+	SysctlConf     string
+	EngineLog      string
 }
 
 // Fixer changes one machine.
@@ -68,7 +70,7 @@ func Local(m host.Machine, stateDir string) *Fixer {
 		Machine: m,
 		Paths: Paths{
 			DaemonJSON: host.DaemonJSON, RuntimeScript: "/usr/local/lib/labctl/runc-bounded", DockerPid: "/var/run/docker.pid",
-			ContainerdPid: "/var/run/docker/containerd/containerd.pid", SysctlConf: "/etc/sysctl.d/60-labctl.conf",
+			ContainerdPid: "/var/run/docker/containerd/containerd.pid", ContainerdSock: "/run/containerd/containerd.sock", SysctlConf: "/etc/sysctl.d/60-labctl.conf",
 			EngineLog: filepath.Join(stateDir, "engine.log"),
 		},
 		Spawn: spawn, Sleep: sleep, Timeout: 90 * time.Second,

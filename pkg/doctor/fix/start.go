@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"labctl.dev/labctl/pkg/clierr"
@@ -39,7 +41,7 @@ func (x *Fixer) Start(ctx context.Context, say Progress) (how string, err error)
 			return "", clierr.Unfit("engine-hangs", "stop the engine's process and try again", "a dockerd process runs, but does not answer within %s", x.Timeout)
 		}
 	}
-	if err := x.CleanStale(say); err != nil {
+	if err := x.CleanStale(ctx, say); err != nil {
 		return "", err
 	}
 	m := x.Machine
@@ -55,7 +57,7 @@ func (x *Fixer) Start(ctx context.Context, say Progress) (how string, err error)
 			if ctx.Err() != nil {
 				return "", context.Cause(ctx)
 			}
-			if err := x.CleanStale(say); err != nil {
+			if err := x.CleanStale(ctx, say); err != nil {
 				return "", err
 			}
 		}
@@ -203,10 +205,10 @@ func (x *Fixer) daemonAlive() bool {
 	return x.Machine.PidIs(strings.TrimSpace(string(b)), "dockerd")
 }
 
-// CleanStale removes pid files that a killed engine left. Its number may
-// belong to another process by now; the engine then refuses to start, or waits
-// for a containerd that is none.
-func (x *Fixer) CleanStale(say Progress) error {
+// CleanStale removes pid files and the socket that a killed engine left. Its
+// number may belong to another process by now; the engine then refuses to
+// start, or waits for a containerd that is none.
+func (x *Fixer) CleanStale(ctx context.Context, say Progress) error {
 	for _, f := range []struct{ path, comm string }{{x.Paths.DockerPid, "dockerd"}, {x.Paths.ContainerdPid, "containerd"}} {
 		b, err := x.Machine.ReadFile(f.path)
 		if err != nil {
@@ -215,10 +217,26 @@ func (x *Fixer) CleanStale(say Progress) error {
 		if x.Machine.PidIs(strings.TrimSpace(string(b)), f.comm) {
 			continue
 		}
-		say("removing the stale " + f.path)
-		if err := os.Remove(x.Machine.Path(f.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove a stale pid file: %w", err)
+		if err := x.remove(f.path, say); err != nil {
+			return err
 		}
+	}
+	// dockerd takes any file here for a running containerd and waits for it in vain.
+	sock := x.Machine.Path(x.Paths.ContainerdSock)
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", sock)
+	if err == nil {
+		return conn.Close()
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return x.remove(x.Paths.ContainerdSock, say)
+	}
+	return nil
+}
+
+func (x *Fixer) remove(path string, say Progress) error {
+	say("removing the stale " + path)
+	if err := os.Remove(x.Machine.Path(path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove what a killed engine left: %w", err)
 	}
 	return nil
 }

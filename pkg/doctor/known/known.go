@@ -7,6 +7,7 @@
 package known
 
 import (
+	"slices"
 	"strings"
 
 	"labctl.dev/labctl/pkg/clierr"
@@ -30,6 +31,17 @@ func Explain(text string) (id, hint string) {
 		}
 	}
 	return "", ""
+}
+
+// IDs gives every id that Explain can answer.
+func IDs() []string {
+	var out []string
+	for _, e := range table() {
+		if !slices.Contains(out, e.id) {
+			out = append(out, e.id)
+		}
+	}
+	return out
 }
 
 // Annotate gives err the operation, the id and the advice of the known error in
@@ -80,7 +92,7 @@ func table() []entry {
 		{"engine-missing", []string{"docker", "executable file not found"}, "install Docker: labctl doctor tells how"},
 		{"capabilities", []string{"unable to apply caps"}, "this machine lacks a capability that privileged containers ask for: labctl doctor tells what to do"},
 		{"capabilities", []string{"error setting rlimit", "operation not permitted"}, "this machine may not raise limits: take \"default-ulimits\" out of /etc/docker/daemon.json"},
-		{"disk", []string{"no space left on device", "inotify"}, "inotify watches are used up, not the disk: labctl doctor --fix raises the limit"},
+		{"inotify-watches", []string{"no space left on device", "inotify"}, "inotify watches are used up, not the disk: labctl doctor --fix raises the limit"},
 		{"disk", []string{"no space left on device"}, "the engine's disk is full: labctl images prune, then docker system prune"},
 		{"disk", []string{"disk quota exceeded"}, "the engine's disk is full: labctl images prune, then docker system prune"},
 		{"inotify-instances", []string{"failed to create fsnotify watcher"}, "the inotify limits are too low: labctl doctor --fix"},
