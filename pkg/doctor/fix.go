@@ -20,24 +20,30 @@ type Fixed struct {
 }
 
 // Fix repairs the fixable findings of a report and gives what it did; look
-// again with Check afterwards. A running engine is never changed. What can't be
-// done for want of root is an error; limits that the kernel does not let us
-// raise are a warning.
+// again with Check afterwards. A running engine is never changed. A failure that
+// can't be repaired for want of root is an error; limits that the kernel does
+// not let us raise are a warning.
 func (d *Doctor) Fix(ctx context.Context, r Report, emit ui.Sink) ([]Fixed, error) {
-	var ids []string
-	for _, f := range r.Fixable() {
-		ids = append(ids, f.ID)
-	}
-	if len(ids) == 0 {
+	todo := r.Fixable()
+	if len(todo) == 0 {
 		return nil, nil
 	}
 	m := d.deps.Machine
 	if m.OS != "linux" || m.Euid() != 0 {
-		return nil, clierr.Unfit("not-root", "sudo labctl doctor --fix", "repairing %s needs root", strings.Join(ids, ", "))
+		if slices.ContainsFunc(todo, func(f Finding) bool { return f.Status == Fail }) {
+			return nil, clierr.Unfit("not-root", "sudo labctl doctor --fix", "repairing %s needs root", ids(todo))
+		}
+		// Labs run with warnings; a user without root must not be stopped by them.
+		emit.Emit(ui.Event{Kind: ui.Note, Text: "not repaired without root: " + ids(todo)})
+		return nil, nil
+	}
+	var names []string
+	for _, f := range todo {
+		names = append(names, f.ID)
 	}
 	// What holds now counts, not what held when the report was made.
-	facts := host.Gather(ctx, m, host.Ask{BuildTools: slices.Contains(ids, IDBuildTools)}, d.deps.Timeouts)
-	w := &work{d: d, facts: facts, ids: ids, emit: emit}
+	facts := host.Gather(ctx, m, host.Ask{BuildTools: slices.Contains(names, IDBuildTools)}, d.deps.Timeouts)
+	w := &work{d: d, facts: facts, ids: names, emit: emit}
 	for _, step := range []func(context.Context) error{w.runtime, w.packages, w.engine, w.inotify} {
 		if err := ctx.Err(); err != nil {
 			return w.done, context.Cause(ctx)

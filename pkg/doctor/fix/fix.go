@@ -113,9 +113,6 @@ func (x *Fixer) Install(ctx context.Context, packages, maybe []string, say Progr
 		err = x.apt(ctx, say, install...)
 	}
 	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil, err
-		}
 		return nil, known.Annotate(errors.Join(err, listErr), "install "+strings.Join(packages, " "))
 	}
 	return packages, nil

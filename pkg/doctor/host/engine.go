@@ -236,7 +236,8 @@ func VersionParts(v string) (major, minor int, ok bool) {
 		return 0, 0, false
 	}
 	major, err1 := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(strings.TrimRightFunc(parts[1], func(r rune) bool { return r < '0' || r > '9' }))
+	digits := len(parts[1]) - len(strings.TrimLeft(parts[1], "0123456789"))
+	minor, err2 := strconv.Atoi(parts[1][:digits])
 	return major, minor, err1 == nil && err2 == nil
 }
 
