@@ -280,7 +280,8 @@ func (c *Client) read(ctx context.Context, ns string) (view, error) {
 		l, err := core.Events(ns).List(ctx, opts)
 		return func() { v.events = pointers[corev1.Event](l.Items) }, err
 	})
-	return v, g.Wait()
+	err := g.Wait()
+	return v, err
 }
 
 func pointers[T any](items []T) []*T {

@@ -1,0 +1,101 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	authv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"labctl.dev/labctl/pkg/clierr"
+)
+
+// Right is something that a user may be allowed to do. An empty Namespace means
+// the whole cluster.
+type Right struct {
+	Verb      string
+	Group     string
+	Resource  string // "pods" or "pods/exec"
+	Namespace string
+}
+
+func (r Right) String() string {
+	s := r.Verb + " " + r.Resource
+	if r.Group != "" {
+		s += "." + r.Group
+	}
+	if r.Namespace == "" {
+		return s + " in the whole cluster"
+	}
+	return s + " in namespace " + r.Namespace
+}
+
+// maxReviews bounds how many questions are asked at once.
+const maxReviews = 8
+
+// Require asks the API server whether the user has all rights, and lists those
+// that are missing in its error.
+func (c *Client) Require(ctx context.Context, rights []Right) error {
+	denied := make([]bool, len(rights))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxReviews)
+	for i, r := range rights {
+		g.Go(func() error {
+			resource, sub, _ := strings.Cut(r.Resource, "/")
+			review, err := c.Clientset.AuthorizationV1().SelfSubjectAccessReviews().Create(gctx, &authv1.SelfSubjectAccessReview{
+				Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authv1.ResourceAttributes{
+					Namespace: r.Namespace, Verb: r.Verb, Group: r.Group, Resource: resource, Subresource: sub,
+				}},
+			}, metav1.CreateOptions{})
+			if err != nil {
+				return fmt.Errorf("ask for the right to %s: %w", r, err)
+			}
+			denied[i] = !review.Status.Allowed
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	var missing []string
+	for i, r := range rights {
+		if denied[i] {
+			missing = append(missing, r.String())
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return &clierr.Error{
+		Err: fmt.Errorf("you lack %d of %d rights that are needed on this cluster", len(missing), len(rights)), ID: "rights",
+		Detail: strings.Join(missing, "\n"), Hint: "Ask the cluster's administrator for them, or use another context.",
+		Code: clierr.CodeUnfit,
+	}
+}
+
+// LabRights are what installing and using a lab in a namespace takes. makes
+// says that the namespace has to be made first.
+func LabRights(namespace string, makes bool) []Right {
+	var rights []Right
+	if makes {
+		rights = append(rights, Right{Verb: "create", Resource: "namespaces"}, Right{Verb: "delete", Resource: "namespaces"})
+	}
+	add := func(group string, verbs []string, resources ...string) {
+		for _, res := range resources {
+			for _, v := range verbs {
+				rights = append(rights, Right{Verb: v, Group: group, Resource: res, Namespace: namespace})
+			}
+		}
+	}
+	manage := []string{"create", "delete", "list", "watch", "patch"}
+	add("", manage, "secrets", "services", "configmaps", "persistentvolumeclaims")
+	add("apps", manage, "deployments", "statefulsets")
+	add("batch", manage, "jobs")
+	add("", []string{"list", "watch"}, "pods", "events")
+	add("apps", []string{"list", "watch"}, "replicasets", "daemonsets")
+	add("", []string{"get"}, "pods/log")
+	add("", []string{"create"}, "pods/exec", "pods/portforward")
+	return rights
+}
