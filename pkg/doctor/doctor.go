@@ -33,8 +33,8 @@ type Need struct {
 	NodeImageBuild bool
 }
 
-// BaseNeed is what a bare cluster needs: the control plane requests 950m CPU
-// and 290 MiB and uses about three times that memory.
+// BaseNeed is what a cluster without labs needs: the control plane requests
+// 950m CPU and 290 MiB; the rest is room for containerd, the kubelet and caches.
 func BaseNeed() Need { return Need{MemoryMi: 1800, CPUMilli: 1000, DiskMi: 6 << 10} }
 
 // Status says how a finding stands.

@@ -96,14 +96,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (x *Fixer) Install(ctx context.Context, packages, maybe []string, say Progress) ([]string, error) {
 	// The lists are refreshed first: a fresh machine has none, old ones name files that are gone.
 	say("refreshing package lists")
-	listErr := x.apt(ctx, say, "-o", "DPkg::Lock::Timeout=120", "update")
+	listErr := x.apt(ctx, say, "update")
 	for _, p := range maybe {
 		out, err := execx.Output(ctx, x.Machine.Run, execx.Cmd{Name: "apt-cache", Args: []string{"show", "--no-all-versions", p}})
 		if err == nil && len(out) > 0 {
 			packages = append(slices.Clone(packages), p)
 		}
 	}
-	install := append([]string{"-y", "-o", "DPkg::Lock::Timeout=120", "--no-install-recommends", "install"}, packages...)
+	install := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
 	err := x.apt(ctx, say, install...)
 	if err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "dpkg was interrupted") {
 		say("repairing the package database")
@@ -119,7 +119,8 @@ func (x *Fixer) Install(ctx context.Context, packages, maybe []string, say Progr
 }
 
 func (x *Fixer) apt(ctx context.Context, say Progress, args ...string) error {
-	return x.run(ctx, say, "apt-get", args...)
+	// Without a pseudo terminal dpkg prints no line for every percent.
+	return x.run(ctx, say, "apt-get", append([]string{"-q", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Use-Pty=0"}, args...)...)
 }
 
 // run runs a command, reports its lines, and gives its last words on failure.

@@ -269,11 +269,9 @@ func TestCleanStaleSocket(t *testing.T) {
 
 func TestInstall(t *testing.T) {
 	t.Parallel()
-	const opts = "-o DPkg::Lock::Timeout=120"
-	const update = "apt-get " + opts + " update"
-	install := func(p string) string {
-		return "apt-get -y " + opts + " --no-install-recommends install " + p
-	}
+	const apt = "apt-get -q -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "
+	const update = apt + "update"
+	install := func(p string) string { return apt + "install -y --no-install-recommends " + p }
 	t.Run("with an optional package", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, nil, execx.Rule{Prefix: "apt-cache show --no-all-versions docker-cli", Stdout: "Package: docker-cli\n"}, execx.Rule{Prefix: "apt-get"})
@@ -295,7 +293,7 @@ func TestInstall(t *testing.T) {
 		w := newWorld(t, nil,
 			execx.Rule{Prefix: update},
 			execx.Rule{Prefix: "dpkg --configure -a"},
-			execx.Rule{Prefix: "apt-get -y", Do: func(context.Context, execx.Cmd) error {
+			execx.Rule{Prefix: apt + "install", Do: func(context.Context, execx.Cmd) error {
 				if tries++; tries == 1 {
 					return failed("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.")
 				}

@@ -28,8 +28,8 @@ type engine struct {
 func newEngine(t *testing.T) *engine {
 	t.Helper()
 	m := host.Local()
-	if m.Euid() != 0 || m.Find("dockerd") == "" || m.Find("busybox") == "" {
-		t.Skip("needs root, dockerd and a static busybox")
+	if m.Euid() != 0 || m.Find("dockerd") == "" || m.Find("busybox") == "" || m.Find("unshare") == "" {
+		t.Skip("needs root, dockerd, unshare and a static busybox")
 	}
 	// Not t.TempDir: the path of a socket may have 108 bytes only.
 	dir, err := os.MkdirTemp("/tmp", "labctl-e")
@@ -47,6 +47,14 @@ func newEngine(t *testing.T) *engine {
 	}
 	if err := os.WriteFile(x.Paths.DaemonJSON, []byte(`{"labels": ["a=b"]}`), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	// A network namespace of its own: an engine rewrites the firewall, and with
+	// --bridge none it even deletes the bridge docker0 of the machine's engine.
+	spawn := x.Spawn
+	x.Spawn = func(d fix.Daemon) (<-chan error, error) {
+		d.Args = append([]string{"--net", d.Name}, d.Args...)
+		d.Name = "unshare"
+		return spawn(d)
 	}
 	e := &engine{Fixer: x, dir: dir}
 	t.Cleanup(func() {
