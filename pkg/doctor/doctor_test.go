@@ -95,6 +95,13 @@ func scenarios() []scenario {
 			}),
 		},
 		{
+			name: "permission-capability", bad: bad{doctor.IDEnginePermission: fail, doctor.IDCapabilities: skip},
+			box: set(func(b *box) {
+				b.rules = deadEngine("permission denied while trying to connect to the Docker daemon socket")
+				b.files["/proc/self/status"] = "CapBnd:\t" + noSysResource
+			}),
+		},
+		{
 			name: "podman-as-docker", bad: bad{doctor.IDEngineUnsupported: fail, doctor.IDMemory: skip, doctor.IDCPU: skip, doctor.IDDisk: skip},
 			box: set(func(b *box) {
 				b.rules = []execx.Rule{{Prefix: "docker --version", Stdout: "podman version 5.4.1\n"}, {Prefix: "docker", Stdout: "{}"}}

@@ -177,6 +177,9 @@ func judgeCaps(f host.Facts) []Finding {
 	}
 	fd.Why = "a privileged container asks for every capability; the engine then fails with \"unable to apply caps\""
 	switch {
+	case e.State == host.Permission || e.State == host.Hangs:
+		// The engine runs, and its runtime may be bounded already.
+		fd = unknown(fd, fd.Found+"; whether the engine's runtime leaves it out is known when it can be asked")
 	case e.State == host.Running && !stockRuntime(e.Info.DefaultRuntime):
 		fd.Found += "; default runtime " + e.Info.DefaultRuntime
 		fd.Why = ""
