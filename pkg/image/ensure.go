@@ -29,15 +29,23 @@ func (s *Store) Build(ctx context.Context, names []string, force bool, sink ui.S
 }
 
 func (s *Store) ensure(ctx context.Context, names []string, sink ui.Sink, force bool) (map[string]Ref, error) {
+	r := s.newRun(sink)
+	for _, n := range names {
+		r.force[n] = force
+	}
+	return s.fill(ctx, r, names)
+}
+
+func (s *Store) fill(ctx context.Context, r *run, names []string) (map[string]Ref, error) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for _, n := range names {
 		if _, err := s.set.Get(n); err != nil {
 			return nil, err
 		}
 	}
-	r := &run{s: s, sink: sink, force: force, tasks: map[string]*task{}}
-	defer r.unlockAll()
+	defer r.release()
 	for _, n := range names {
+		r.wanted[n] = true
 		r.row(n, ui.Waiting, "")
 	}
 	if slices.ContainsFunc(names, func(n string) bool { return !s.inEngine(n) }) {
@@ -46,26 +54,31 @@ func (s *Store) ensure(ctx context.Context, names []string, sink ui.Sink, force 
 		}
 	}
 	found, err := r.find(ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == len(names) && !force {
-		return found, nil
+	if err != nil || len(found) == len(names) {
+		return found, err
 	}
 	if err := r.acquire(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.heal(ctx); err != nil {
 		return nil, err
 	}
 	// Another process may have made them while this one waited.
 	if found, err = r.find(ctx, names); err != nil {
 		return nil, err
 	}
-	if err := r.heal(ctx); err != nil {
-		return nil, err
+	if len(r.damaged) > 0 {
+		return nil, clierr.New("remove it with `labctl down --all --purge`", "the image cache can't be repaired")
 	}
+	return found, r.provideAll(ctx, names, found)
+}
+
+// provideAll provides what is not found yet, side by side.
+func (r *run) provideAll(ctx context.Context, names []string, found map[string]Ref) error {
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	for _, n := range names {
-		if _, ok := found[n]; ok && !force {
+		if _, ok := found[n]; ok {
 			continue
 		}
 		g.Go(func() error {
@@ -79,20 +92,18 @@ func (s *Store) ensure(ctx context.Context, names []string, sink ui.Sink, force 
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, err
+	err := g.Wait()
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return found, nil
+	return err
 }
 
 // Refs says which version of each named image would be used, without making
 // any: one that is ready, else the first that Ensure would look for. It needs
 // no cache; ready tells those that are there.
 func (s *Store) Refs(ctx context.Context, names []string) (refs map[string]Ref, ready map[string]bool, err error) {
-	r := &run{s: s, sink: ui.Discard()}
+	r := s.newRun(ui.Discard())
 	refs, ready = map[string]Ref{}, map[string]bool{}
 	addr, err := s.container.Find(ctx)
 	if err != nil && !errors.Is(err, docker.ErrNotFound) {
@@ -121,6 +132,15 @@ func (s *Store) Refs(ctx context.Context, names []string) (refs map[string]Ref, 
 	return refs, ready, nil
 }
 
+// Repair reads the named images in the cache from end to end, throws out what
+// is damaged and makes it again. It is for when a node could not pull: to read
+// everything each time would cost seconds.
+func (s *Store) Repair(ctx context.Context, names []string, sink ui.Sink) (map[string]Ref, error) {
+	r := s.newRun(sink)
+	r.deep = true
+	return s.fill(ctx, r, names)
+}
+
 // EngineImage makes sure that an image that is used from the engine is there and
 // gives its name.
 func (s *Store) EngineImage(ctx context.Context, name string, sink ui.Sink) (string, error) {
@@ -136,8 +156,8 @@ func (s *Store) EngineImage(ctx context.Context, name string, sink ui.Sink) (str
 
 // EnsureCache makes the image cache run and gives its address on this machine.
 func (s *Store) EnsureCache(ctx context.Context, sink ui.Sink) (string, error) {
-	r := &run{s: s, sink: sink, tasks: map[string]*task{}}
-	defer r.unlockAll()
+	r := s.newRun(sink)
+	defer r.release()
 	if err := r.openCache(ctx); err != nil {
 		return "", err
 	}
@@ -146,15 +166,21 @@ func (s *Store) EnsureCache(ctx context.Context, sink ui.Sink) (string, error) {
 
 // run is one call of Ensure and the like.
 type run struct {
-	s     *Store
-	sink  ui.Sink
-	force bool
-	reg   *cache.Registry // nil as long as no cache is needed
+	s      *Store
+	sink   ui.Sink
+	wanted map[string]bool
+	force  map[string]bool // of those, what is made although it is there
+	reg    *cache.Registry // nil as long as no cache is needed
 
 	mu      sync.Mutex
 	tasks   map[string]*task
 	damaged []Ref
+	deep    bool // read every blob to find damage
 	unlock  func()
+}
+
+func (s *Store) newRun(sink ui.Sink) *run {
+	return &run{s: s, sink: sink, wanted: map[string]bool{}, force: map[string]bool{}, tasks: map[string]*task{}}
 }
 
 func (r *run) row(item string, state ui.RowState, text string) {
@@ -192,11 +218,15 @@ func (r *run) acquire(ctx context.Context) error {
 	unlock, err := r.s.lock(ctx, func() {
 		r.sink.Emit(ui.Event{Kind: ui.Note, Step: StepID, Text: "another labctl makes images; waiting for it"})
 	})
+	if err != nil {
+		return err
+	}
 	r.unlock = unlock
-	return err
+	return r.s.removeSpools()
 }
 
-func (r *run) unlockAll() {
+// release gives the lock back.
+func (r *run) release() {
 	if r.unlock != nil {
 		r.unlock()
 	}
@@ -210,6 +240,9 @@ func (r *run) find(ctx context.Context, names []string) (map[string]Ref, error) 
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for _, n := range names {
+		if r.force[n] {
+			continue
+		}
 		g.Go(func() error {
 			refs, err := r.s.candidates(ctx, n)
 			if err != nil {
@@ -242,6 +275,9 @@ func (r *run) has(ctx context.Context, ref Ref) (bool, error) {
 		return false, nil
 	}
 	_, ok, err := r.reg.Has(ctx, ref.Name, ref.Tag)
+	if ok && r.deep {
+		err = r.reg.Verify(ctx, ref.Name, ref.Tag)
+	}
 	if errors.Is(err, cache.ErrDamaged) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -269,9 +305,10 @@ func (r *run) heal(ctx context.Context) error {
 	if len(r.damaged) == 0 {
 		return nil
 	}
+	r.damaged = nil
 	r.sink.Emit(ui.Event{Kind: ui.Warn, Step: StepID, Text: "images in the cache are damaged and are written again"})
 	// Its blobs may be shared, so everything that is damaged has to go at once.
-	err := r.reg.Sweep(ctx, r.s.container)
+	err := r.reg.Sweep(ctx, r.s.container, r.deep)
 	if err == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
 
 	"labctl.dev/labctl/pkg/image/cache"
 	"labctl.dev/labctl/pkg/internal/docker"
@@ -33,15 +34,17 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []Entry
-	for _, name := range s.set.Names() {
-		e, err := s.entry(ctx, reg, name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
+	names := s.set.Names()
+	out := make([]Entry, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	for i, name := range names {
+		g.Go(func() (err error) {
+			out[i], err = s.entry(ctx, reg, name)
+			return err
+		})
 	}
-	return out, nil
+	return out, g.Wait()
 }
 
 // existingCache opens the cache when it can run without making anything.
@@ -53,7 +56,7 @@ func (s *Store) existingCache(ctx context.Context) (*cache.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: s, sink: ui.Discard()}
+	r := s.newRun(ui.Discard())
 	if addr == "" {
 		refs, err := r.find(ctx, []string{RegistryImage})
 		if err != nil {

@@ -43,7 +43,7 @@ func (r *run) obtain(ctx context.Context, name string) (ref Ref, how string, err
 		ref, err = r.engine(ctx, name)
 		return ref, "made", err
 	}
-	if !r.force {
+	if !r.force[name] {
 		refs, err := r.s.candidates(ctx, name)
 		if err != nil {
 			return Ref{}, "", err
@@ -76,7 +76,12 @@ func (r *run) engine(ctx context.Context, name string) (Ref, error) {
 		r.tasks[name] = t
 	}
 	r.mu.Unlock()
-	t.once.Do(func() { t.ref, t.err = r.intoEngine(ctx, name) })
+	t.once.Do(func() {
+		t.ref, t.err = r.intoEngine(ctx, name)
+		if !r.wanted[name] && t.err == nil {
+			r.row(name, ui.Ready, "built as a base")
+		}
+	})
 	return t.ref, t.err
 }
 
@@ -85,7 +90,7 @@ func (r *run) intoEngine(ctx context.Context, name string) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	if r.s.inEngine(name) && !r.force {
+	if r.s.inEngine(name) && !r.force[name] {
 		if ref, ok := r.pullIntoEngine(ctx, refs); ok {
 			return ref, nil
 		}
@@ -103,7 +108,7 @@ func (r *run) intoEngine(ctx context.Context, name string) (Ref, error) {
 		return Ref{}, err
 	}
 	ref := Ref{Name: name, Tag: tag, Way: way}
-	if ok, err := r.s.engineHas(ctx, ref); err != nil || ok && !r.force {
+	if ok, err := r.s.engineHas(ctx, ref); err != nil || ok && !r.force[name] {
 		return ref, err
 	}
 	def, err := r.s.set.Get(name)
@@ -137,9 +142,11 @@ func (r *run) bases(ctx context.Context, def spec.Definition) (map[string]string
 
 // build runs one build when there is a place for it.
 func (r *run) build(ctx context.Context, def spec.Definition, ref Ref, platform string, bases map[string]string) error {
-	r.row(def.Name, ui.Waiting, "waits for another build")
-	if err := r.s.builds.Acquire(ctx, 1); err != nil {
-		return context.Cause(ctx)
+	if !r.s.builds.TryAcquire(1) {
+		r.row(def.Name, ui.Waiting, "waits for another build")
+		if err := r.s.builds.Acquire(ctx, 1); err != nil {
+			return context.Cause(ctx)
+		}
 	}
 	defer r.s.builds.Release(1)
 	files, err := r.s.set.Files(def.Name)
@@ -156,11 +163,11 @@ func (r *run) build(ctx context.Context, def spec.Definition, ref Ref, platform 
 		}
 		return r.s.node.BuildNode(ctx, NodeRequest{
 			Ref: ref.Engine(), Platform: platform, Files: files, Log: r.s.builder.LogPath(def.Name),
-			WorkDir: filepath.Join(r.s.workDir, "node"), Progress: progress,
+			WorkDir: filepath.Join(r.s.workDir, "node"), Environ: r.s.environ, Progress: progress,
 		})
 	}
 	return r.s.builder.Build(ctx, build.Job{
-		Definition: def, Files: files, Way: ref.Way, Platform: platform, Ref: ref.Engine(), Bases: bases, Progress: progress,
+		Definition: def, Files: files, Way: ref.Way, Platform: platform, Ref: ref.Engine(), Bases: bases, Fresh: r.force[def.Name], Progress: progress,
 	})
 }
 

@@ -164,6 +164,21 @@ func (s *Store) pruneWork() error {
 	return nil
 }
 
+// removeSpools removes layers that a killed process was about to store. The
+// lock is held, so nobody else is.
+func (s *Store) removeSpools() error {
+	left, err := filepath.Glob(filepath.Join(s.workDir, "spool-*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove what a killed labctl left: %w", err)
+		}
+	}
+	return nil
+}
+
 // Remove removes the cache with everything in it and all our images from the
 // engine. The engine itself is not touched.
 func (s *Store) Remove(ctx context.Context) error {

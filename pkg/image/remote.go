@@ -159,7 +159,8 @@ func (s *Store) PushTo(ctx context.Context, registry string, names []string, sin
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: s, sink: sink, reg: reg}
+	r := s.newRun(sink)
+	r.reg = reg
 	out := map[string]string{}
 	for _, n := range names {
 		if err := r.pushOne(ctx, registry, refs[n]); err != nil {

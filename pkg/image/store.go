@@ -61,6 +61,7 @@ type NodeRequest struct {
 	Files    []spec.File // the definition's directory
 	Log      string      // path of the full log
 	WorkDir  string
+	Environ  []string
 	Progress func(build.Progress)
 }
 
@@ -75,6 +76,7 @@ type Store struct {
 	insecure  bool
 	way       Way
 	workDir   string
+	environ   []string
 	keychain  authn.Keychain
 	reachable func(ctx context.Context, image string) bool
 	builds    *semaphore.Weighted
@@ -98,7 +100,7 @@ func New(o Options) (*Store, error) {
 		return nil, clierr.Usage("use auto, public or home", "unknown way %q to get images", o.Way)
 	}
 	s := &Store{
-		docker: o.Docker, set: set, node: o.Node, way: o.Way, workDir: o.WorkDir,
+		docker: o.Docker, set: set, node: o.Node, way: o.Way, workDir: o.WorkDir, environ: o.Environ,
 		builder:   build.New(build.Options{Docker: o.Docker, Runner: o.Runner, WorkDir: o.WorkDir, LogDir: o.LogDir, Environ: o.Environ}),
 		container: cache.NewContainer(o.Docker),
 		keychain:  o.Keychain, reachable: o.Reachable,

@@ -58,6 +58,7 @@ type Job struct {
 	Platform   string            // linux/amd64
 	Ref        string            // name of the result in the engine
 	Bases      map[string]string // build argument -> image in the engine
+	Fresh      bool              // use nothing that the engine has cached
 	Progress   func(Progress)    // may be nil
 }
 
@@ -132,6 +133,11 @@ func (b *Builder) explain(ctx context.Context, j Job, l *log, err error) error {
 
 // dockerfile builds a directory with a Dockerfile.
 func (b *Builder) dockerfile(ctx context.Context, j Job, l *log) error {
+	if j.Fresh {
+		if err := b.removeStale(j.Definition.Name, ""); err != nil {
+			return err
+		}
+	}
 	dir, err := b.context(j)
 	if err != nil {
 		return err
@@ -155,7 +161,13 @@ func (b *Builder) context(j Job) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(b.workDir, "context", j.Definition.Name, tag)
-	if err := writeFiles(dir, j.Files); err != nil {
+	files := slices.Clone(j.Files)
+	for i, f := range files {
+		if f.Path == "Dockerfile" {
+			files[i].Content = withLabel(f.Content)
+		}
+	}
+	if err := writeFiles(dir, files); err != nil {
 		return "", err
 	}
 	ca, err := b.caBundle()
@@ -163,6 +175,25 @@ func (b *Builder) context(j Job) (string, error) {
 		return "", err
 	}
 	return dir, os.WriteFile(filepath.Join(dir, "ca-bundle.crt"), ca, 0o644)
+}
+
+// withLabel adds our label to every stage of a Dockerfile. What a cut-off build
+// leaves in the engine, and the stages that nothing names any more, can then be
+// told from images of others; `docker build --label` marks only the end result.
+func withLabel(dockerfile []byte) []byte {
+	var out []string
+	from := false
+	for line := range strings.Lines(string(dockerfile)) {
+		line = strings.TrimRight(line, "\n")
+		out = append(out, line)
+		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		from = from || strings.EqualFold(word, "FROM")
+		if from && !strings.HasSuffix(line, "\\") {
+			out = append(out, "LABEL "+docker.OwnerLabel+"="+docker.OwnerValue)
+			from = false
+		}
+	}
+	return []byte(strings.Join(out, "\n") + "\n")
 }
 
 // removeStale removes the contexts of other versions of an image.
@@ -208,6 +239,9 @@ func (b *Builder) dockerBuild(ctx context.Context, dir string, j Job, l *log) er
 	kit := b.buildKit(ctx)
 	args := []string{"build", "--force-rm", "--tag", j.Ref, "--label", docker.OwnerLabel + "=" + docker.OwnerValue}
 	env := []string{"DOCKER_BUILDKIT=0"}
+	if j.Fresh {
+		args = append(args, "--no-cache")
+	}
 	if kit {
 		env = []string{"DOCKER_BUILDKIT=1", "BUILDX_BUILDER=", "BUILDX_NO_DEFAULT_ATTESTATIONS=1"}
 		args = append(args, "--progress=plain")

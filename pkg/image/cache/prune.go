@@ -46,10 +46,11 @@ func (r *Registry) Retain(ctx context.Context, c *Container, keep func(Entry) bo
 	return freed, removed, nil
 }
 
-// Sweep removes every damaged image and the blobs that nothing else needs. It
-// fails when something damaged is still there afterwards.
-func (r *Registry) Sweep(ctx context.Context, c *Container) error {
-	damaged, err := r.damaged(ctx)
+// Sweep removes every damaged image and the blobs that nothing else needs, with
+// deep also those whose blobs have wrong content. It fails when something
+// damaged is still there afterwards.
+func (r *Registry) Sweep(ctx context.Context, c *Container, deep bool) error {
+	damaged, err := r.damaged(ctx, deep)
 	if err != nil {
 		return err
 	}
@@ -61,21 +62,25 @@ func (r *Registry) Sweep(ctx context.Context, c *Container) error {
 	if err := c.collect(ctx); err != nil {
 		return err
 	}
-	damaged, err = r.damaged(ctx)
+	damaged, err = r.damaged(ctx, deep)
 	if err == nil && len(damaged) > 0 {
 		err = fmt.Errorf("%s:%s: %w", damaged[0].Name, damaged[0].Tag, ErrDamaged)
 	}
 	return err
 }
 
-func (r *Registry) damaged(ctx context.Context) ([]Entry, error) {
+func (r *Registry) damaged(ctx context.Context, deep bool) ([]Entry, error) {
 	all, err := r.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var bad []Entry
 	for _, e := range all {
-		if _, _, err := r.Has(ctx, e.Name, e.Tag); errors.Is(err, ErrDamaged) {
+		_, ok, err := r.Has(ctx, e.Name, e.Tag)
+		if ok && deep {
+			err = r.Verify(ctx, e.Name, e.Tag)
+		}
+		if errors.Is(err, ErrDamaged) {
 			bad = append(bad, e)
 		} else if err != nil {
 			return nil, err
