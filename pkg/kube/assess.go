@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -80,17 +81,17 @@ func deploymentTrouble(d *appsv1.Deployment) string {
 // controller looks at an object that keeps pods running.
 func (j *judge) controller(v view, w WorkloadStatus, o metav1.Object, want, have int32, trouble string) WorkloadStatus {
 	result := compute(o)
-	if result != nil && result.Status == status.CurrentStatus {
+	pods := v.podsOf(o, w.Kind)
+	if result != nil && result.Status == status.CurrentStatus && j.steady(pods) {
 		w.Ready, w.Message = true, "ready"
 		if want != 1 {
 			w.Message = fmt.Sprintf("%d/%d ready", have, want)
 		}
-		for _, p := range v.podsOf(o, w.Kind) {
+		for _, p := range pods {
 			w.Restarts = max(w.Restarts, restarts(p))
 		}
 		return w
 	}
-	pods := v.podsOf(o, w.Kind)
 	worst, ok := j.worst(v, pods)
 	if !ok {
 		return j.podless(v, w, o, trouble, result)
@@ -105,6 +106,36 @@ func (j *judge) controller(v view, w WorkloadStatus, o metav1.Object, want, have
 		w.Failed, w.Reason, w.id = true, "ProgressDeadlineExceeded", idRollout
 	}
 	return w
+}
+
+// steady tells whether pods that can't say themselves that they are ready have
+// been running for a moment.
+func (j *judge) steady(pods []*corev1.Pod) bool {
+	ok := true
+	for _, p := range pods {
+		if !probed(p) && j.now.Sub(readySince(p)) < 2*steady && !j.lasts(string(p.UID)+"/steady", steady) {
+			ok = false
+		}
+	}
+	return ok
+}
+
+func probed(p *corev1.Pod) bool {
+	for _, c := range p.Spec.Containers {
+		if c.ReadinessProbe == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func readySince(p *corev1.Pod) time.Time {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
 }
 
 type podFinding struct {
@@ -140,7 +171,7 @@ func (j *judge) worst(v view, pods []*corev1.Pod) (podFinding, bool) {
 		}
 	}
 	if found && pick.ready {
-		pick.message = "settling"
+		pick.message = "runs, settling"
 	}
 	return pick, found
 }

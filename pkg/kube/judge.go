@@ -10,6 +10,9 @@ const (
 	gracePull      = 30 * time.Second // a registry that is just starting
 	graceConfig    = 10 * time.Second // a Secret that is just being made
 	gracePlacement = 30 * time.Second // a node that is just coming
+	// steady is how long a container without a readiness probe must run: it
+	// counts as ready as soon as it is started, even if it crashes right after.
+	steady = 2 * time.Second
 )
 
 // How many restarts make a crash loop. While other workloads are still on their
@@ -77,7 +80,7 @@ func (j *judge) lasts(key string, grace time.Duration) bool {
 func (j *judge) crashes(rows []WorkloadStatus) {
 	calm := true
 	for _, r := range rows {
-		calm = calm && (r.Ready || r.Failed || r.crash)
+		calm = calm && (r.Ready || r.Failed || r.crash || r.Restarts > 0)
 	}
 	if !calm {
 		clear(j.calm)

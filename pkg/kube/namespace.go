@@ -154,8 +154,8 @@ func (c *Client) watchNamespace(ctx context.Context, ns *corev1.Namespace, seen 
 // remaining says what keeps a namespace from going.
 func remaining(ns *corev1.Namespace) string {
 	for _, want := range []corev1.NamespaceConditionType{
-		corev1.NamespaceDeletionDiscoveryFailure, corev1.NamespaceDeletionGVParsingFailure, corev1.NamespaceDeletionContentFailure,
-		corev1.NamespaceFinalizersRemaining, corev1.NamespaceContentRemaining,
+		corev1.NamespaceDeletionDiscoveryFailure, corev1.NamespaceDeletionGVParsingFailure,
+		corev1.NamespaceFinalizersRemaining, corev1.NamespaceContentRemaining, corev1.NamespaceDeletionContentFailure,
 	} {
 		for _, cond := range ns.Status.Conditions {
 			if cond.Type == want && cond.Status == corev1.ConditionTrue {

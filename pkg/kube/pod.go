@@ -164,6 +164,9 @@ func (j *judge) container(p *corev1.Pod, cs corev1.ContainerStatus) (finding, bo
 	if killed(cs) && !cs.Ready {
 		return finding{failed: true, reason: "OOMKilled", message: outOfMemory(p, cs.Name), id: idMemory}, true
 	}
+	if t := cs.State.Terminated; t != nil && cs.RestartCount > 0 && (t.ExitCode != 0 || p.Spec.RestartPolicy == corev1.RestartPolicyAlways && isMain(p, cs.Name)) {
+		return crashed(cs, t, "CrashLoopBackOff"), true // kubelet calls it so a moment later
+	}
 	w := cs.State.Waiting
 	if w == nil {
 		return finding{}, false
@@ -171,17 +174,7 @@ func (j *judge) container(p *corev1.Pod, cs corev1.ContainerStatus) (finding, bo
 	image := shortImage(cs.Image)
 	switch w.Reason {
 	case "CrashLoopBackOff", "RunContainerError":
-		f := finding{crash: true, reason: w.Reason, message: "restarted after a crash", id: idCrash}
-		if t := cs.LastTerminationState.Terminated; t != nil {
-			f.message = ended(cs.Name, t)
-			if t.Reason == "StartError" || t.Reason == "ContainerCannotRun" {
-				f.message += ": " + firstLine(t.Message)
-			}
-		}
-		if cs.RestartCount > 0 {
-			f.message += fmt.Sprintf(", restarted %d times", cs.RestartCount)
-		}
-		return f, true
+		return crashed(cs, cs.LastTerminationState.Terminated, w.Reason), true
 	case "InvalidImageName", "ErrImageNeverPull":
 		return finding{failed: true, reason: w.Reason, message: "image " + cs.Image + ": " + firstLine(w.Message), id: idImage}, true
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed":
@@ -194,6 +187,33 @@ func (j *judge) container(p *corev1.Pod, cs corev1.ContainerStatus) (finding, bo
 		return f, true
 	}
 	return finding{}, false
+}
+
+// crashed describes a container that ended and is started again and again.
+func crashed(cs corev1.ContainerStatus, t *corev1.ContainerStateTerminated, reason string) finding {
+	f := finding{crash: true, reason: reason, message: "restarted after a crash", id: idCrash}
+	if t != nil {
+		f.message = ended(cs.Name, t)
+		if t.Reason == "StartError" || t.Reason == "ContainerCannotRun" {
+			f.message += ": " + firstLine(t.Message)
+		}
+	}
+	switch n := cs.RestartCount; {
+	case n == 1:
+		f.message += ", restarted once"
+	case n > 1:
+		f.message += fmt.Sprintf(", restarted %d times", n)
+	}
+	return f
+}
+
+func isMain(p *corev1.Pod, container string) bool {
+	for _, c := range p.Spec.Containers {
+		if c.Name == container {
+			return true
+		}
+	}
+	return false
 }
 
 func killed(cs corev1.ContainerStatus) bool {
@@ -262,6 +282,11 @@ func progress(p *corev1.Pod, events []*corev1.Event) finding {
 	for _, cs := range p.Status.ContainerStatuses {
 		if cs.Ready {
 			continue
+		}
+		if t := cs.State.Terminated; t != nil && t.ExitCode == 0 {
+			return finding{container: cs.Name, message: "completing" + count, restarts: cs.RestartCount}
+		} else if t != nil {
+			return finding{container: cs.Name, message: ended(cs.Name, t) + count, restarts: cs.RestartCount}
 		}
 		if cs.State.Running == nil {
 			return finding{container: cs.Name, message: creating(p, events) + count, restarts: cs.RestartCount}
