@@ -187,7 +187,7 @@ func (j *judge) podless(v view, w WorkloadStatus, o metav1.Object, trouble strin
 		if msg, last := refused(v.eventsOf(uid)); msg != "" {
 			trouble = msg
 			if last {
-				grace = graceResources
+				grace = graceShort
 			}
 		}
 	}

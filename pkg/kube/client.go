@@ -109,14 +109,26 @@ func (w warnings) HandleWarningHeader(_ int, _, text string) {
 	w.log.Debug("API server warns", "text", text)
 }
 
+// deniedFor is how long an API server that has just started may refuse its own
+// administrator, until its roles are there.
+const deniedFor = 15 * time.Second
+
 // WaitAPI waits until the API server says that it is ready.
 func (c *Client) WaitAPI(ctx context.Context) error {
 	const poll = 200 * time.Millisecond // nothing can be watched before it is ready
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	var denied time.Time
 	for {
 		err := c.Ping(ctx)
-		if err == nil || apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) {
+		switch {
+		case err == nil:
+			return nil
+		case !apierrors.IsUnauthorized(err) && !apierrors.IsForbidden(err):
+			denied = time.Time{}
+		case denied.IsZero():
+			denied = c.now()
+		case c.now().Sub(denied) > deniedFor:
 			return err
 		}
 		select {

@@ -67,15 +67,23 @@ func containerName(pod, container string) string {
 	return pod + "/" + container
 }
 
-// lastLog gets the end of the log of the container that failed. A container
-// that is between two tries has it as its previous log.
+// lastLog gets the end of the log of the container that failed: of its previous
+// life when it is between two tries, or has just begun another.
 func (c *Client) lastLog(ctx context.Context, p *corev1.Pod, container string) string {
 	lines := int64(logLines)
-	for _, previous := range []bool{true, false} {
+	previous := true
+	for _, cs := range p.Status.ContainerStatuses {
+		if cs.Name == container && cs.State.Terminated != nil {
+			previous = false
+		}
+	}
+	for _, prev := range []bool{previous, !previous} {
 		raw, err := c.Clientset.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
-			Container: container, Previous: previous, TailLines: &lines,
+			Container: container, Previous: prev, TailLines: &lines,
 		}).DoRaw(ctx)
-		if text := strings.TrimSpace(string(raw)); err == nil && text != "" {
+		text := strings.TrimSpace(string(raw))
+		// A container that was removed meanwhile is told as if it were its log.
+		if err == nil && text != "" && !strings.HasPrefix(text, "unable to retrieve container logs") {
 			return text
 		}
 	}

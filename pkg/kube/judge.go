@@ -6,7 +6,7 @@ import (
 
 // How long a trouble may last that often passes by itself.
 const (
-	graceResources = 3 * time.Second  // a pod that is just going may free what is missing
+	graceShort     = 3 * time.Second  // what is nearly certain: a pod that is just going may still free memory
 	gracePull      = 30 * time.Second // a registry that is just starting
 	graceConfig    = 10 * time.Second // a Secret that is just being made
 	gracePlacement = 30 * time.Second // a node that is just coming

@@ -152,7 +152,7 @@ func (j *judge) unschedulable(p *corev1.Pod, message string, events []*corev1.Ev
 	}
 	grace := gracePlacement
 	if strings.Contains(message, "Insufficient") || strings.Contains(message, "Too many pods") {
-		grace = graceResources
+		grace = graceShort
 	}
 	f.failed = j.lasts(string(p.UID)+"/unschedulable", grace)
 	return f
@@ -179,7 +179,11 @@ func (j *judge) container(p *corev1.Pod, cs corev1.ContainerStatus) (finding, bo
 		return finding{failed: true, reason: w.Reason, message: "image " + cs.Image + ": " + firstLine(w.Message), id: idImage}, true
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed":
 		f := finding{reason: w.Reason, message: "can't pull " + image + ": " + pullReason(w.Message), id: idImage}
-		f.failed = w.Reason != "ErrImagePull" && lastingPull.MatchString(w.Message) || j.lasts(key+"pull", gracePull)
+		grace := gracePull
+		if lastingPull.MatchString(w.Message) {
+			grace = graceShort
+		}
+		f.failed = j.lasts(key+"pull", grace)
 		return f, true
 	case "CreateContainerConfigError", "CreateContainerError":
 		f := finding{reason: w.Reason, message: firstLine(w.Message), id: idConfig}
