@@ -55,8 +55,9 @@ python-test: $(TEST_VENV)/.done ## Run the tests of the Python code in the image
 .PHONY: e2e
 e2e: build ## Prove the lab on a real kind cluster
 	$(LABCTL) doctor --fix
+	$(LABCTL) images pull
 	@mkdir -p $(RESULTS)
-	CGO_ENABLED=0 LABCTL=$(abspath $(LABCTL)) $(TOOL) gotestsum --format standard-verbose --jsonfile $(RESULTS)/e2e.json \
+	CGO_ENABLED=0 LABCTL_BIN=$(abspath $(LABCTL)) $(TOOL) gotestsum --format standard-verbose --jsonfile $(RESULTS)/e2e.json \
 		-- -trimpath -tags e2e -count 1 -timeout 55m ./pkg/internal/e2e/...
 
 .PHONY: golden

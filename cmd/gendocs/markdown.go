@@ -108,7 +108,8 @@ func writeProse(b *strings.Builder, text string) {
 		case strings.HasPrefix(block, "#### "):
 			fmt.Fprintf(b, "\n## %s\n", strings.TrimSuffix(strings.TrimPrefix(block, "#### "), ":"))
 		default:
-			b.WriteString("\n" + strings.ReplaceAll(block, "<", `\<`) + "\n")
+			block = strings.ReplaceAll(strings.ReplaceAll(block, "  ", " "), "<", `\<`)
+			b.WriteString("\n" + block + "\n")
 		}
 	}
 }
