@@ -1,6 +1,9 @@
 package release_test
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 
 	"labctl.dev/labctl/charts"
+	"labctl.dev/labctl/images"
 	"labctl.dev/labctl/labs"
 	"labctl.dev/labctl/pkg/catalog"
 	"labctl.dev/labctl/pkg/internal/golden"
@@ -188,6 +192,24 @@ func TestLabPodsAreRestricted(t *testing.T) {
 		}
 		if pods == 0 {
 			t.Error("no pods")
+		}
+	})
+}
+
+// TestDatasetDigest holds the chart to the data that the images are built with.
+func TestDatasetDigest(t *testing.T) {
+	t.Parallel()
+	sums, err := fs.ReadFile(images.FS, "python/lab/flights.sha256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("sha256:%x", sha256.Sum256(sums))
+	eachLab(t, func(t *testing.T, _ *lab.Lab, m release.Manifests) {
+		for _, o := range m.Objects {
+			got, found, _ := unstructured.NestedString(o.Object, "data", "flights")
+			if o.GetName() == "datasets" && found && got != want {
+				t.Errorf("ConfigMap datasets has %s, the images are built from %s", got, want)
+			}
 		}
 	})
 }

@@ -1,3 +1,11 @@
+{{/* Labels of the objects that belong to the lab itself. */}}
+{{- define "lab.labels" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
 {{/* Pod template of the seed. It stands alone so that the name of the Job can carry its hash. */}}
 {{- define "seed.template" -}}
 metadata:
