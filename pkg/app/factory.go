@@ -117,7 +117,7 @@ func newEngine(f *cmdutil.Factory) (*engine.Engine, error) {
 	logs := filepath.Join(dir.Root(), "logs", "images")
 	store, err := image.New(image.Options{
 		Docker: cli, Runner: runner, Definitions: images.FS, WorkDir: filepath.Join(c.CacheDir.Value, "images"), LogDir: logs,
-		Registry: c.Registry.Value, Way: image.Way(c.Images.Value), Environ: os.Environ(), Node: node.New(runner, cli),
+		Registry: c.Registry.Value, Way: image.Way(c.Images.Value), Environ: os.Environ(), Node: node.New(node.Options{Docker: cli, Runner: runner}),
 	})
 	if err != nil {
 		return nil, err

@@ -19,9 +19,8 @@ const (
 	cleanupTime = 60 * time.Second
 	// logTime bounds the collection of logs from a node that may hang.
 	logTime = 20 * time.Second
-	// portTries is how often a creation is tried when somebody took the port
-	// that kind had found free.
-	portTries = 3
+	// createTries is how often a creation is tried that lost a race.
+	createTries = 3
 )
 
 // Create makes the cluster and writes its kubeconfig. It returns when the
@@ -58,10 +57,10 @@ func (m *Manager) Create(ctx context.Context, s Spec, progress func(msg string))
 	}
 	for try := 1; ; try++ {
 		err = m.createOnce(ctx, s, progress)
-		if err == nil || try == portTries || !isPortTaken(err) {
+		if err == nil || try == createTries || !lostRace(err) {
 			return err
 		}
-		m.log.Debug("the port for the API server was taken, trying another", "try", try)
+		m.log.Debug("creation lost a race, trying again", "try", try, "error", err)
 	}
 }
 
@@ -143,7 +142,7 @@ func (m *Manager) failed(ctx context.Context, s Spec, p provider, err error, pro
 	logs := ""
 	// A Ctrl-C typed at a terminal reaches kind's child processes as well, so
 	// kind may fail just before ctx ends.
-	if ctx.Err() == nil && s.Logs != nil && !isPortTaken(err) {
+	if ctx.Err() == nil && s.Logs != nil && !lostRace(err) {
 		progress("keeping the logs of the failed node")
 		logs = m.collectLogs(ctx, s, p)
 	}

@@ -33,11 +33,17 @@ var causes = []cause{
 	{"network not found", "network-gone", "the engine's network went away", "Run the command again."},
 }
 
-// portTexts are the words of a port that was taken between kind's look and the
-// engine's bind.
-func isPortTaken(err error) bool {
+// lostRace tells whether trying again may help: the port that kind had found
+// free was taken before the engine bound it, or the `docker run` of a labctl
+// that was killed has just made the node.
+func lostRace(err error) bool {
 	out := output(err)
-	return strings.Contains(out, "port is already allocated") || strings.Contains(out, "address already in use")
+	for _, text := range []string{"port is already allocated", "address already in use", "is already in use by container"} {
+		if strings.Contains(out, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // output gives what the failed command of kind printed. kind's error has

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"labctl.dev/labctl/pkg/clierr"
+	"labctl.dev/labctl/pkg/kube"
 )
 
 // prepareExisting makes sure that a cluster of somebody else can take the lab:
@@ -22,7 +23,7 @@ func (e *Engine) prepareExisting(ctx context.Context, r *runner, p *installation
 			if err != nil {
 				return "", clierr.Wrap(err, "reach "+p.target.String(), "check that kubectl reaches the cluster with the same kubeconfig and context")
 			}
-			return "Kubernetes " + version, client.CheckRights(ctx, p.namespace)
+			return "Kubernetes " + version, e.mayInstall(ctx, p, client)
 		}},
 		step{id: "images", title: "Images", run: func(ctx context.Context, rep reporter) (string, error) {
 			if p.target.Registry == "" {
@@ -39,4 +40,13 @@ func (e *Engine) prepareExisting(ctx context.Context, r *runner, p *installation
 		}},
 	)
 	return s, err
+}
+
+// mayInstall asks the cluster whether we may do all that a lab takes.
+func (e *Engine) mayInstall(ctx context.Context, p *installation, client *kube.Client) error {
+	ns, err := client.Namespace(ctx, p.namespace)
+	if err != nil {
+		return clierr.Wrap(err, "look for namespace "+p.namespace, "ask the cluster's owner for the right to get it")
+	}
+	return client.Require(ctx, kube.LabRights(p.namespace, ns == nil))
 }

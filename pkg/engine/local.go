@@ -89,20 +89,25 @@ func (e *Engine) baseStep(st cluster.State) step {
 	return step{
 		id: "base", title: "Image cache",
 		run: func(ctx context.Context, r reporter) (string, error) {
-			if _, err := e.Images.EnsureCache(ctx, r); err != nil {
-				return "", err
-			}
 			if st.Phase == cluster.Absent || st.Phase == cluster.Partial {
 				if _, err := e.Images.EngineImage(ctx, image.NodeImage, r); err != nil {
 					return "", err
 				}
 			}
-			if err := e.Cluster.EnsureNetwork(ctx, NetworkName); err != nil {
-				return "", err
-			}
-			return "", e.Images.Container().Join(ctx, NetworkName)
+			return "", e.startCache(ctx, r)
 		},
 	}
+}
+
+// startCache makes the image cache run where nodes find it.
+func (e *Engine) startCache(ctx context.Context, sink ui.Sink) error {
+	if _, err := e.Images.EnsureCache(ctx, sink); err != nil {
+		return err
+	}
+	if err := e.Cluster.EnsureNetwork(ctx, NetworkName); err != nil {
+		return err
+	}
+	return e.Images.Container().Join(ctx, NetworkName)
 }
 
 // clusterStep makes, starts or mends the cluster, and opens the gate as soon as

@@ -91,7 +91,7 @@ func (e *Engine) need(ctx context.Context, p *installation, st cluster.State) (d
 	if err != nil {
 		return need, err
 	}
-	used, err := client.Requested(ctx)
+	used, err := client.Requests(ctx)
 	if err != nil {
 		return need, clierr.Wrap(err, "ask the cluster what its pods request", "labctl status")
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -31,6 +32,7 @@ type ShellOptions struct {
 	Argv        []string // empty: a shell
 	Target      Target
 	TTY         bool
+	Sizes       <-chan kube.Size // of the terminal, with TTY
 	In          io.Reader
 	Out, ErrOut io.Writer
 }
@@ -60,6 +62,7 @@ type Merged struct {
 // session is a lab that is up, and a client for its cluster.
 type session struct {
 	lab       *lab.Lab
+	target    Target
 	namespace string
 	client    *kube.Client
 }
@@ -87,7 +90,7 @@ func (e *Engine) join(ctx context.Context, name string, flags Target) (*session,
 	if err != nil {
 		return nil, err
 	}
-	s := &session{lab: entry.Lab, namespace: Namespace(name), client: client}
+	s := &session{lab: entry.Lab, target: target, namespace: Namespace(name), client: client}
 	ns, err := client.Namespace(ctx, s.namespace)
 	if err != nil {
 		return nil, err
@@ -112,12 +115,21 @@ func (e *Engine) Open(ctx context.Context, o OpenOptions) error {
 	if err != nil {
 		return err
 	}
-	return s.client.PortForward(ctx, kube.ForwardOptions{
-		Namespace: s.namespace, Service: ep.Service, RemotePort: ep.Port, LocalPort: o.Port, Note: o.Note,
-		Ready: func(port int) error {
-			return o.Ready(Endpoint{Name: ep.Name, Title: ep.Title}, fmt.Sprintf("http://127.0.0.1:%d%s", port, ep.Path))
+	var failed error
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err = s.client.PortForward(ctx, kube.Forward{
+		Namespace: s.namespace, Service: ep.Service, Port: int32(ep.Port), LocalPort: o.Port, OnEvent: o.Note, //nolint:gosec // ports are validated
+		OnReady: func(port int) {
+			if failed = o.Ready(Endpoint{Name: ep.Name, Title: ep.Title}, fmt.Sprintf("http://127.0.0.1:%d%s", port, ep.Path)); failed != nil {
+				cancel()
+			}
 		},
 	})
+	if failed != nil {
+		return failed
+	}
+	return err
 }
 
 func pickEndpoint(l *lab.Lab, name string) (lab.Endpoint, error) {
@@ -151,9 +163,14 @@ func (e *Engine) Shell(ctx context.Context, o ShellOptions) error {
 	if len(argv) == 0 {
 		argv = []string{"bash"}
 	}
-	return s.client.Exec(ctx, kube.ExecOptions{
-		Namespace: s.namespace, Selector: workbench, Argv: argv, TTY: o.TTY, In: o.In, Out: o.Out, ErrOut: o.ErrOut,
+	err = s.client.Exec(ctx, kube.Exec{
+		Namespace: s.namespace, Selector: workbench, Command: argv, TTY: o.TTY, Sizes: o.Sizes,
+		Stdin: o.In, Stdout: o.Out, Stderr: o.ErrOut,
 	})
+	if errors.Is(err, kube.ErrNoPod) {
+		return clierr.Wrap(err, "find the workbench of "+o.Lab, "labctl status "+o.Lab)
+	}
+	return err
 }
 
 // Logs prints the logs of a lab's pods.
@@ -169,7 +186,7 @@ func (e *Engine) Logs(ctx context.Context, o LogsOptions) error {
 		}
 		selector = "app=" + o.Component
 	}
-	return s.client.Logs(ctx, kube.LogOptions{Namespace: s.namespace, Selector: selector, Follow: o.Follow, Tail: o.Tail, Out: o.Out})
+	return s.client.Logs(ctx, kube.Logs{Namespace: s.namespace, Selector: selector, Follow: o.Follow, Tail: o.Tail, Prefix: o.Component == ""}, o.Out)
 }
 
 // Kubeconfig gives the private kubeconfig for a lab.
@@ -178,15 +195,27 @@ func (e *Engine) Kubeconfig(ctx context.Context, name string, flags Target) (*Ku
 	if err != nil {
 		return nil, err
 	}
-	raw, err := s.client.Kubeconfig(contextName(name), s.namespace)
+	raw, err := e.credentials(ctx, s.target)
 	if err != nil {
 		return nil, err
 	}
-	file, err := e.State.WriteLabKubeconfig(name, raw)
-	if err != nil {
+	if raw, err = kube.Rename(raw, contextName(name), s.namespace); err != nil {
+		return nil, clierr.Wrap(err, "make a kubeconfig for "+name, "")
+	}
+	// The kubeconfig of a lab has the same fate as that of its cluster.
+	if err := e.State.WriteKubeconfig(contextName(name), raw); err != nil {
 		return nil, err
 	}
-	return &Kubeconfig{File: file, Content: raw}, nil
+	return &Kubeconfig{File: e.State.KubeconfigPath(contextName(name)), Content: raw}, nil
+}
+
+// credentials gives the kubeconfig of a target.
+func (e *Engine) credentials(ctx context.Context, t Target) ([]byte, error) {
+	if !t.Existing() {
+		return e.Cluster.Kubeconfig(ctx, e.ClusterName)
+	}
+	raw, err := kube.Minify(t.Kubeconfig, t.Context)
+	return raw, clierr.Wrap(err, "read the credentials of "+t.String(), "check --kubeconfig and --context")
 }
 
 // MergeKubeconfig adds a context for the lab to a kubeconfig of the user, and
@@ -197,11 +226,13 @@ func (e *Engine) MergeKubeconfig(ctx context.Context, name string, flags Target,
 	if err != nil {
 		return nil, err
 	}
-	file, err := kube.Merge(k.Content, into)
-	if err != nil {
-		return nil, clierr.Wrap(err, "merge into the kubeconfig", "name another file with --into")
+	if into == "" {
+		into = kube.DefaultFile()
 	}
-	return &Merged{Context: contextName(name), File: file}, nil
+	if err := kube.MergeKubeconfig(into, k.Content, contextName(name), Namespace(name), false); err != nil {
+		return nil, clierr.Wrap(err, "merge into "+into, "name another file with --into")
+	}
+	return &Merged{Context: contextName(name), File: into}, nil
 }
 
 func contextName(lab string) string { return "labctl-" + lab }

@@ -173,8 +173,8 @@ func (e *Engine) Pause(ctx context.Context, sink ui.Sink) error {
 func (e *Engine) Resume(ctx context.Context, sink ui.Sink) error {
 	return e.power(ctx, sink, "labctl resume", func(ctx context.Context, r *runner, st cluster.State) error {
 		if err := r.series(ctx,
-			step{id: "cache", title: "Image cache", run: func(ctx context.Context, _ reporter) (string, error) {
-				return "", e.startCache(ctx)
+			step{id: "cache", title: "Image cache", run: func(ctx context.Context, rep reporter) (string, error) {
+				return "", e.startCache(ctx, rep)
 			}},
 			step{
 				id: "cluster", title: "Cluster",

@@ -195,6 +195,7 @@ func (r *run) openCache(ctx context.Context) error {
 	}
 	ref, ok := refs[RegistryImage]
 	if !ok {
+		r.wanted[RegistryImage] = true
 		if err := r.acquire(ctx); err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 type task struct {
 	once sync.Once
 	ref  Ref
+	how  string // what was done, for people
 	err  error
 }
 
@@ -40,8 +41,7 @@ func (r *run) provide(ctx context.Context, name string) (Ref, error) {
 // obtain is provide without what a person sees of it.
 func (r *run) obtain(ctx context.Context, name string) (ref Ref, how string, err error) {
 	if r.s.inEngine(name) {
-		ref, err = r.engine(ctx, name)
-		return ref, "made", err
+		return r.engine(ctx, name)
 	}
 	if !r.force[name] {
 		refs, err := r.s.candidates(ctx, name)
@@ -61,14 +61,14 @@ func (r *run) obtain(ctx context.Context, name string) (ref Ref, how string, err
 			return ref, "pulled", nil
 		}
 	}
-	if ref, err = r.engine(ctx, name); err != nil {
+	if ref, how, err = r.engine(ctx, name); err != nil {
 		return Ref{}, "", err
 	}
-	return ref, "built", r.store(ctx, ref)
+	return ref, how, r.store(ctx, ref)
 }
 
 // engine brings an image into the engine: there, pulled, or built on its bases.
-func (r *run) engine(ctx context.Context, name string) (Ref, error) {
+func (r *run) engine(ctx context.Context, name string) (Ref, string, error) {
 	r.mu.Lock()
 	t, ok := r.tasks[name]
 	if !ok {
@@ -77,49 +77,49 @@ func (r *run) engine(ctx context.Context, name string) (Ref, error) {
 	}
 	r.mu.Unlock()
 	t.once.Do(func() {
-		t.ref, t.err = r.intoEngine(ctx, name)
+		t.ref, t.how, t.err = r.intoEngine(ctx, name)
 		if !r.wanted[name] && t.err == nil {
-			r.row(name, ui.Ready, "built as a base")
+			r.row(name, ui.Ready, t.how)
 		}
 	})
-	return t.ref, t.err
+	return t.ref, t.how, t.err
 }
 
-func (r *run) intoEngine(ctx context.Context, name string) (Ref, error) {
+func (r *run) intoEngine(ctx context.Context, name string) (ref Ref, how string, err error) {
 	refs, err := r.s.candidates(ctx, name)
 	if err != nil {
-		return Ref{}, err
+		return Ref{}, "", err
 	}
-	if r.s.inEngine(name) && !r.force[name] {
+	if !r.force[name] {
 		if ref, ok := r.pullIntoEngine(ctx, refs); ok {
-			return ref, nil
+			return ref, "pulled", nil
 		}
 	}
 	way, err := r.s.chooseWay(ctx)
 	if err != nil {
-		return Ref{}, err
+		return Ref{}, "", err
 	}
 	platform, err := r.s.targetPlatform(ctx)
 	if err != nil {
-		return Ref{}, err
+		return Ref{}, "", err
 	}
 	tag, err := r.s.set.Tag(name, way, platform)
 	if err != nil {
-		return Ref{}, err
+		return Ref{}, "", err
 	}
-	ref := Ref{Name: name, Tag: tag, Way: way}
+	ref = Ref{Name: name, Tag: tag, Way: way}
 	if ok, err := r.s.engineHas(ctx, ref); err != nil || ok && !r.force[name] {
-		return ref, err
+		return ref, "there", err
 	}
 	def, err := r.s.set.Get(name)
 	if err != nil {
-		return Ref{}, err
+		return Ref{}, "", err
 	}
 	bases, err := r.bases(ctx, def)
 	if err != nil {
-		return Ref{}, err
+		return Ref{}, "", err
 	}
-	return ref, r.build(ctx, def, ref, platform, bases)
+	return ref, "built", r.build(ctx, def, ref, platform, bases)
 }
 
 // bases makes the images that def is built on, side by side.
@@ -127,7 +127,7 @@ func (r *run) bases(ctx context.Context, def spec.Definition) (map[string]string
 	refs := map[string]string{}
 	for _, base := range r.s.set.Bases(def.Name) {
 		r.row(def.Name, ui.Waiting, "waits for "+base)
-		ref, err := r.engine(ctx, base)
+		ref, _, err := r.engine(ctx, base)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package shell
 
 import (
 	"context"
+	"errors"
 
 	"github.com/MakeNowJust/heredoc/v2"
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"labctl.dev/labctl/pkg/cmdutil"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
+	"labctl.dev/labctl/pkg/kube"
 )
 
 // Sheller runs a command in a lab's workbench.
@@ -58,7 +60,33 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	o.Shell.In, o.Shell.Out, o.Shell.ErrOut = o.IO.In, o.IO.Out, o.IO.ErrOut
-	o.Shell.TTY = o.IO.InTTY() && o.IO.OutTTY() && len(o.Shell.Argv) == 0
-	return e.Shell(ctx, o.Shell)
+	if len(o.Shell.Argv) == 0 && o.IO.InTTY() && o.IO.OutTTY() {
+		sizes, restore, err := o.IO.Raw(ctx)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		o.Shell.TTY, o.Shell.Sizes = true, convert(sizes)
+	}
+	err = e.Shell(ctx, o.Shell)
+	var exit *kube.ExitError
+	if errors.As(err, &exit) {
+		return &cmdutil.Reported{Code: exit.Code}
+	}
+	return err
+}
+
+// convert passes sizes on in the words of the Kubernetes client.
+func convert(in <-chan iostreams.Size) <-chan kube.Size {
+	out := make(chan kube.Size, 1)
+	go func() {
+		defer close(out)
+		for s := range in {
+			out <- kube.Size{Width: uint16(s.Width), Height: uint16(s.Height)} //nolint:gosec // terminals are small
+		}
+	}()
+	return out
 }

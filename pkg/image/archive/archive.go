@@ -166,6 +166,9 @@ func (a *reader) spool(r io.Reader) (*layer, error) {
 
 // image puts the parts together and checks that they belong together.
 func (a *reader) image() (v1.Image, error) {
+	if _, ok := a.small["manifest.json"]; !ok {
+		return nil, errors.New("there is no manifest.json in it")
+	}
 	var list []manifest
 	if err := json.Unmarshal(a.small["manifest.json"], &list); err != nil {
 		return nil, fmt.Errorf("manifest.json: %w", err)
