@@ -213,7 +213,7 @@ func (e *Engine) prefetch(ctx context.Context, refs map[string]string, r reporte
 		group.Go(func() error {
 			r.row(ui.Event{Item: name, State: ui.Working, Text: "pulling"})
 			if err := e.Cluster.PullOnNode(ctx, cluster.NodeName(e.ClusterName), ref, func(msg string) {
-				r.row(ui.Event{Item: name, State: ui.Working, Text: msg})
+				r.row(ui.Event{Item: name, State: ui.Working, Text: "pulling", Detail: msg})
 			}); err != nil {
 				return err
 			}

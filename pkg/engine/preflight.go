@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"labctl.dev/labctl/pkg/clierr"
@@ -102,10 +103,16 @@ func (e *Engine) need(ctx context.Context, p *installation, st cluster.State) (d
 	return need, nil
 }
 
+// pressing are the findings that may make this very lab fail.
+func pressing() []string {
+	return []string{doctor.IDMemory, doctor.IDCPU, doctor.IDDisk, doctor.IDInotifyInstances, doctor.IDInotifyWatches}
+}
+
 // judge turns a report into the end of the preflight.
 func (e *Engine) judge(report doctor.Report, sink ui.Sink) (string, error) {
-	for _, f := range report.Findings {
-		if f.Status == doctor.Warn {
+	for _, f := range report.Warnings() {
+		// The rest is for `labctl doctor`: it would be said at every `up`.
+		if slices.Contains(pressing(), f.ID) {
 			sink.Emit(ui.Event{Kind: ui.Warn, Text: fmt.Sprintf("%s: %s; %s", f.Title, f.Found, f.Why)})
 		}
 	}

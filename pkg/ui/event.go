@@ -52,6 +52,9 @@ type Event struct {
 	Done  int64
 	Total int64
 	Unit  Unit
+	// Detail is a figure that changes many times a second, such as a rate. Only a
+	// terminal shows it.
+	Detail string
 	// Elapsed is how long the step took; set on StepDone, StepSkip, StepFail.
 	Elapsed time.Duration
 }

@@ -197,7 +197,7 @@ func (t *TTY) region() []string {
 }
 
 func (t *TTY) row(r Event) string {
-	text := t.style.dim(join(" ", r.Text, progress(r)))
+	text := t.style.dim(join(" ", r.Text, progress(r), r.Detail))
 	switch r.State {
 	case Ready:
 		return join("  ", t.style.ok("✓")+" "+r.Item, text)
