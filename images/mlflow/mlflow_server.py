@@ -21,11 +21,13 @@ It is not for several workers: one process holds all state, and the lab's Deploy
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +160,9 @@ def serve(settings: Settings) -> None:
     Path(os.environ["prometheus_multiproc_dir"]).mkdir(parents=True, exist_ok=True)
 
     begin = time.monotonic()
+    # Half a million objects that all stay: looking for garbage among them only costs time.
+    gc.disable()
+    warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")
     import uvicorn
     from mlflow.server import handlers
     from mlflow.server.fastapi_app import app
@@ -172,6 +177,8 @@ def serve(settings: Settings) -> None:
     # MLflow opens its stores with the first request; opened here, that request is as quick as the others.
     handlers._get_tracking_store()
     handlers._get_model_registry_store()
+    gc.freeze()
+    gc.enable()
     logger.info("ready to serve %.1f s after the start", time.monotonic() - begin)
     uvicorn.run(app, host=settings.host, port=settings.port, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
 
@@ -183,6 +190,7 @@ def stop(_signal: int, _frame: FrameType | None) -> None:
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, stop)
     try:
         serve(Settings.read(os.environ))

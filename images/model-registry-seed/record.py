@@ -23,6 +23,7 @@ import uuid
 from pathlib import Path
 
 CLOCK = Path("/tmp/clock")
+SERVER_PACKAGES = Path("/mlflow")
 NAMESPACE = uuid.UUID("6f1c0a9e-5d2b-5c53-9a52-0f2b6d3d8f11")
 EXPERIMENT = "flight-delay"
 FIRST_VERSION = "winter-noweather"
@@ -59,7 +60,7 @@ def start_server(artifacts: Path) -> tuple[subprocess.Popen[bytes], str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = {"MLFLOW_SCHEMA": "create", "MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": str(port)}
-    settings["MLFLOW_ARTIFACTS_DESTINATION"] = str(artifacts)
+    settings |= {"MLFLOW_ARTIFACTS_DESTINATION": str(artifacts), "PYTHONPATH": str(SERVER_PACKAGES)}
     server = subprocess.Popen([sys.executable, __file__, "--serve"], env=os.environ | settings)
     address = f"http://127.0.0.1:{port}"
     while server.poll() is None:
@@ -80,6 +81,8 @@ def record(buckets: Path, address: str) -> None:
     digest = data.digest()
     for recipe in train.RECIPES:
         result = train.fit(recipe)
+        if abs(result.metrics["auc"] - recipe.auc) > train.TOLERANCE:
+            raise SystemExit(f"{recipe.name}: AUC is {result.metrics['auc']:.4f}, the labs rely on {recipe.auc}")
         set_clock(recipe.recorded)
         with_source = {"mlflow.user": recipe.tags["author"], "mlflow.source.name": "lab.train"}
         made = tracking.log(recipe, result, digest, with_source)
@@ -102,13 +105,12 @@ def copy_by_digest(buckets: Path, digest: str) -> None:
 
 
 def main() -> None:
-    set_clock("2013-04-01T07:00:00Z") if not CLOCK.exists() else None
     if sys.argv[1] == "--serve":
         fix_ids_and_time("server")
         import mlflow_server
 
-        sys.argv = ["mlflow_server"]
         sys.exit(mlflow_server.main())
+    set_clock("2013-04-01T07:00:00Z")
     fix_ids_and_time("client")
     buckets = Path(sys.argv[1])
     server, address = start_server(buckets / "mlflow")

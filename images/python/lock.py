@@ -24,6 +24,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parent
@@ -66,7 +67,7 @@ def resolve_on(source: Path, platform: str, constraints: Path | None, upgrade: b
     return {package["name"]: pin(package, platform) for package in document["packages"]}
 
 
-def pin(package: dict, platform: str) -> tuple[str, frozenset[str]]:
+def pin(package: dict[str, Any], platform: str) -> tuple[str, frozenset[str]]:
     files = package.get("wheels", [])
     if not files:
         name = package["name"]
@@ -126,7 +127,8 @@ def main() -> int:
     upgrade = parser.parse_args().upgrade
     lock, dev = HERE / "requirements.lock", HERE / "requirements-dev.lock"
     write(lock, resolve(HERE / "requirements.in", lock, upgrade))
-    write(dev, {**resolve(HERE / "requirements-dev.in", lock), **read(lock)})
+    tools = resolve(HERE / "requirements-dev.in", lock)
+    write(dev, {name: tools[name] for name in tools if name not in notes(HERE / "requirements-dev.in", "without")})
     for source in image_sources():
         write(source.with_name("requirements.lock"), image_closure(source, lock))
     return 0

@@ -16,4 +16,4 @@ fi
 python3.11 -m pip install --quiet --no-cache-dir --disable-pip-version-check --progress-bar off --root-user-action ignore \
   --require-hashes --no-deps --no-compile --only-binary :all: --target "$root$packages" --requirement "$lock"
 python3.11 "$here/prune.py" "$root$packages" "$base"
-"$here/compile.sh" "$root$packages" "$packages"
+python3.11 "$here/compile.py" "$root$packages" "$packages"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 # Directories and files by name, wherever they are.
 DIRECTORIES = {"tests", "test", "__pycache__", "bin"}
-FILES = ("*.pyi", "*.pxd", "*.pyx", "*.pxi", "*.h", "*.hpp", "*.c", "*.cpp", "*.cc", "*.a", "*.map", "*.in", "*.md", "*.rst")
+FILES: tuple[str, ...] = ("*.pyi", "*.pxd", "*.pyx", "*.pxi", "*.h", "*.hpp", "*.c", "*.cpp", "*.cc", "*.a", "*.map", "*.in", "*.md", "*.rst")
 FILES += ("py.typed", "meson.build", "*.tp", "*.exe")
 # pip's own books; METADATA, entry points and licences stay.
 DIST_INFO = ("RECORD", "INSTALLER", "WHEEL", "REQUESTED", "direct_url.json", "top_level.txt", "sboms")
@@ -29,6 +29,8 @@ PARTS = (
     "pyarrow/includes",
     "pyarrow/libarrow_flight.so*",
     "pyarrow/libarrow_python_flight.so*",
+    "pyarrow/libarrow_python.so",  # the same library under two names that nothing loads it by
+    "pyarrow/libarrow_python.so.*.*",
     "pyarrow/_flight.*",
     "pyarrow/_orc.*",
     "pyarrow/_gcsfs.*",
@@ -41,6 +43,8 @@ PARTS = (
     "numpy/distutils",
     "numpy/_core/include",
     "numpy/_core/lib",
+    "numpy/_core/_simd.*",
+    "numpy/_core/*_tests.*",
     "numpy/random/lib",
     "numpy/random/_examples",
     "numpy/_pyinstaller",
@@ -48,6 +52,7 @@ PARTS = (
     "pandas/_libs/include",
     "scipy/special/_precompute",
     "scipy/_build_utils",
+    "sqlalchemy/testing",
     "sklearn/_build_utils",
     "sklearn/externals/_scipy",
     # Pictures and data sets other than the small tables that labs use.
@@ -114,12 +119,19 @@ def strip(tree: Path) -> None:
         subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
 
 
+def known(path: Path, there: Path) -> bool:
+    """Says whether the base has this file. It has modules in compiled form only; one lock means they are the same ones."""
+    if path.suffix == ".py" and there.with_suffix(".pyc").is_file():
+        return True
+    return there.is_file() and filecmp.cmp(path, there, shallow=False)
+
+
 def drop_known(tree: Path, base: Path) -> None:
-    """Drops files that the base has with the same content, and then empty directories."""
+    """Drops what the base has, and then empty directories."""
     for folder, _, files in os.walk(tree, topdown=False):
         here, there = Path(folder), base / Path(folder).relative_to(tree)
         for name in files:
-            if (there / name).is_file() and filecmp.cmp(here / name, there / name, shallow=False):
+            if known(here / name, there / name):
                 (here / name).unlink()
         if here != tree and not any(here.iterdir()):
             here.rmdir()

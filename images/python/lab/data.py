@@ -39,11 +39,14 @@ def join(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     )
     flights["dow"] = flights["date"].dt.dayofweek
     seen = weather.assign(time_hour=pd.to_datetime(weather["time_hour"]) + WEATHER_AGE)
-    rows = flights[FLIGHT_COLUMNS].merge(
-        seen[["origin", "time_hour", *WEATHER_COLUMNS]], on=["origin", "time_hour"], how="left", validate="many_to_one"
-    )
+    rows = flights[FLIGHT_COLUMNS].merge(seen[["origin", "time_hour", *WEATHER_COLUMNS]], on=["origin", "time_hour"], how="left", validate="many_to_one")
     # A stable order, so that the files do not depend on how pandas merges.
     return rows.sort_values(["date", "sched_dep_time", "carrier", "flight", "origin"], kind="stable", ignore_index=True)
+
+
+def read(source: Path) -> pd.DataFrame:
+    """Reads and joins the source package's files."""
+    return join(pd.read_csv(source / "flights.csv.zip"), pd.read_csv(source / "weather.csv"))
 
 
 def write(rows: pd.DataFrame, target: Path) -> str:
@@ -81,7 +84,7 @@ def main() -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--record", action="store_true", help="write the sums down instead of comparing them")
     arguments = parser.parse_args()
-    rows = join(pd.read_csv(arguments.source / "flights.csv.zip"), pd.read_csv(arguments.source / "weather.csv"))
+    rows = read(arguments.source)
     sums = write(rows, arguments.target)
     if arguments.record:
         RECORDED.write_text(sums)

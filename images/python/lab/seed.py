@@ -149,6 +149,7 @@ def run(seed: Path, seconds: float) -> None:
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     try:

@@ -5,7 +5,9 @@ Whoever trains sets the tracking URI and the experiment; this module only says w
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ class Record:
 
 def log(recipe: train.Recipe, result: train.Result, data_digest: str, tags: Mapping[str, str] | None = None) -> Record:
     """Records one finished run in the current experiment."""
+    quiet()
     with mlflow.start_run(run_name=recipe.name, tags={**lineage_tags(recipe, data_digest), **(tags or {})}) as run:
         mlflow.log_params(parameters(recipe))
         mlflow.log_metrics(result.metrics)
@@ -56,6 +59,14 @@ def log(recipe: train.Recipe, result: train.Result, data_digest: str, tags: Mapp
             digest = lineage.file_digest(stored / MODEL_FILE)
         mlflow.set_tag("model_digest", digest)
     return Record(run.info.run_id, model.model_id, digest)
+
+
+def quiet() -> None:
+    """Mutes what MLflow would say at each run: the image has no Git and no pip, and flights' columns lack no integers."""
+    warnings.filterwarnings("ignore", message="(?s).*Inferred schema contains integer column")
+    warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted in multiple ways")
+    for name in ("mlflow.utils.git_utils", "mlflow.utils.environment"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def parameters(recipe: train.Recipe) -> dict[str, str | float]:
