@@ -18,6 +18,7 @@ import (
 	"labctl.dev/labctl/pkg/cluster"
 	"labctl.dev/labctl/pkg/cmd/root"
 	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/doctor/known"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/ui"
@@ -76,6 +77,9 @@ func Run(ctx context.Context, streams *iostreams.Streams, lookupEnv func(string)
 	}
 	if isUsage(err) {
 		err = clierr.Usage("run `labctl --help` for the commands and flags", "%w", err)
+	}
+	if clierr.Describe(err).Hint == "" {
+		err = known.Annotate(err, "")
 	}
 	console.Error(err)
 	return clierr.Code(err)

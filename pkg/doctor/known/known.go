@@ -59,8 +59,12 @@ func Annotate(err error, op string) error {
 		id = d.ID
 	}
 	code := 0
-	if d.Code != clierr.CodeFailed {
+	switch {
+	case d.Code != clierr.CodeFailed:
 		code = d.Code
+	case strings.HasPrefix(id, "engine-"):
+		// Without its engine the machine is not fit, whatever was being done.
+		code = clierr.CodeUnfit
 	}
 	return &clierr.Error{Op: op, Err: err, Hint: hint, ID: id, Detail: d.Detail, Code: code}
 }

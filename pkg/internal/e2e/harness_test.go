@@ -185,7 +185,8 @@ func (p *process) kill(t *testing.T) {
 // docker runs the engine's command line and gives its output.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "docker", args...).CombinedOutput()
+	// Clean-ups call it too, when the test's own context has ended.
+	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "docker", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
