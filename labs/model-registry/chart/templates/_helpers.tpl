@@ -16,6 +16,8 @@ metadata:
     app.kubernetes.io/part-of: {{ .Release.Name }}
 spec:
   {{- include "common.podSpec" . | nindent 2 }}
+  # The seed can be cut off at any point: the next one goes on.
+  terminationGracePeriodSeconds: 2
   restartPolicy: OnFailure
   containers:
     - name: seed
