@@ -50,6 +50,9 @@ func (m *Manager) waitBooted(ctx context.Context, node string) error {
 		if err != nil && !errors.Is(err, docker.ErrNotFound) {
 			return err
 		}
+		if source := c.ownerDir(); err == nil && (source == "" || !m.owner.Owns(source)) {
+			return ErrForeign
+		}
 		if err == nil && c.State.Status == "running" {
 			break
 		}
