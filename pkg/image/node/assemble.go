@@ -45,7 +45,7 @@ func (j *job) assemble(ctx context.Context) error {
 		return fmt.Errorf("start a container on the root file system: %w", err)
 	}
 	j.container = id
-	err = pipe(ctx, func(ctx context.Context, w io.Writer) error { return j.nodeFiles(w) },
+	err = pipe(ctx, func(_ context.Context, w io.Writer) error { return j.nodeFiles(w) },
 		func(ctx context.Context, r io.Reader) error { return j.exec(ctx, r, "tar", "-x", "-C", "/") })
 	if err != nil {
 		return fmt.Errorf("copy the node's files: %w", err)

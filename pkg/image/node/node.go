@@ -140,18 +140,15 @@ func (j *job) steps() []step {
 	)
 }
 
-// tools are the programs that a build calls, with the Debian package of each.
-var tools = [][2]string{
-	{"go", "a Go toolchain from go.dev"},
-	{"mmdebstrap", "mmdebstrap"},
-	{"gcc", "gcc libc6-dev"},
-	{"pkg-config", "pkg-config"},
-}
-
 // checkTools reports everything that is missing at once.
 func (j *job) checkTools(ctx context.Context) error {
 	var missing, install []string
-	for _, t := range tools {
+	for _, t := range [][2]string{
+		{"go", "a Go toolchain from go.dev"},
+		{"mmdebstrap", "mmdebstrap"},
+		{"gcc", "gcc libc6-dev"},
+		{"pkg-config", "pkg-config"},
+	} {
 		if _, err := j.lookPath(t[0]); err != nil {
 			missing, install = append(missing, t[0]), append(install, t[1])
 		}

@@ -104,7 +104,7 @@ func (r recipe) validate(files map[string]spec.File) error {
 	}
 	for p, to := range r.Install {
 		if !programs[p] || !path.IsAbs(to) {
-			bad("install: %s: must be a program of a component and go to an absolute path", p)
+			bad("install: %s: must be a program of a component and must go to an absolute path", p)
 		}
 	}
 	for _, i := range r.Images {
