@@ -48,6 +48,6 @@ func docker(ctx context.Context, args ...string) (string, error) {
 }
 
 // progress tells on standard error what is going on.
-func progress(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%s  "+format+"\n", append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
+func progress(message string) {
+	fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), message)
 }
