@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"strings"
 
 	"sigs.k8s.io/kind/pkg/exec"
@@ -46,20 +47,32 @@ func lostRace(err error) bool {
 	return false
 }
 
-// output gives what the failed command of kind printed. kind's error has
-// neither an Unwrap nor the output in its text.
+// output gives what the failed command of kind printed, which is not in the
+// text of its error.
 func output(err error) string {
-	if run := exec.RunErrorForError(err); run != nil {
+	if run := runError(err); run != nil {
 		return string(run.Output)
 	}
 	return err.Error()
+}
+
+// runError finds the failed command in a chain of errors: kind's have a Cause
+// where others have an Unwrap.
+func runError(err error) *exec.RunError {
+	for err != nil {
+		if run := exec.RunErrorForError(err); run != nil {
+			return run
+		}
+		err = errors.Unwrap(err)
+	}
+	return nil
 }
 
 // translate makes an error of kind one that a person can act on.
 func translate(name, logs string, err error) error {
 	e := &clierr.Error{Op: "cluster " + name, Err: err, ID: "cluster-create", Hint: "labctl doctor checks this machine."}
 	out := output(err)
-	if run := exec.RunErrorForError(err); run != nil {
+	if runError(err) != nil {
 		e.Detail = tail(out, outputLines)
 	}
 	for _, c := range causes {
