@@ -62,13 +62,13 @@ func (v *validator) metadata(m Metadata) {
 	v.name("metadata.name", m.Name)
 	v.line("metadata.title", m.Title)
 	v.line("metadata.promise", m.Promise)
-	v.between("metadata.level", m.Level, 1, 4)
-	v.between("metadata.minutes", m.Minutes, 1, 600)
+	v.upTo("metadata.level", m.Level, 4)
+	v.upTo("metadata.minutes", m.Minutes, 600)
 }
 
 func (v *validator) requires(r Requires) {
-	v.between("requires.memoryMi", r.MemoryMi, 1, 1<<20)
-	v.between("requires.cpu", r.CPU, 1, 256)
+	v.upTo("requires.memoryMi", r.MemoryMi, 1<<20)
+	v.upTo("requires.cpu", r.CPU, 256)
 	v.clusterParts("requires.cluster", r.Cluster)
 	v.clusterParts("requires.clusterOptional", r.ClusterOptional)
 }
@@ -94,7 +94,7 @@ func (v *validator) endpoints(list []Endpoint) {
 		seen[e.Name] = true
 		v.line(at+"title", e.Title)
 		v.name(at+"service", e.Service)
-		v.between(at+"port", e.Port, 1, 65535)
+		v.upTo(at+"port", e.Port, 65535)
 		if !strings.HasPrefix(e.Path, "/") {
 			v.add(at+"path", "is %q; a path begins with /", e.Path)
 		}
@@ -154,11 +154,12 @@ func (v *validator) names(field string, list []string) {
 	}
 }
 
-func (v *validator) between(field string, n, low, high int) {
+// upTo is for a number that must be given and is at least one.
+func (v *validator) upTo(field string, n, high int) {
 	switch {
-	case n == 0 && low > 0:
-		v.add(field, "is required (%d to %d)", low, high)
-	case n < low || n > high:
-		v.add(field, "is %d; it can be %d to %d", n, low, high)
+	case n == 0:
+		v.add(field, "is required (1 to %d)", high)
+	case n < 0 || n > high:
+		v.add(field, "is %d; it can be 1 to %d", n, high)
 	}
 }

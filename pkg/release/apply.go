@@ -94,13 +94,12 @@ func plan(history []*helm.Release, wantUpgrade bool) decision {
 	if len(history) == 0 {
 		return decision{do: install}
 	}
-	switch history[len(history)-1].Info.Status {
-	case helm.StatusDeployed:
-		if wantUpgrade {
-			return decision{do: upgrade}
-		}
+	switch status := history[len(history)-1].Info.Status; {
+	case status == helm.StatusDeployed && wantUpgrade:
+		return decision{do: upgrade}
+	case status == helm.StatusDeployed:
 		return decision{do: keep}
-	case helm.StatusUninstalling, helm.StatusUninstalled:
+	case status == helm.StatusUninstalling, status == helm.StatusUninstalled:
 		return decision{do: reinstall}
 	}
 	// Cut off or failed: back to the last revision that was complete. A revision
@@ -117,10 +116,10 @@ func plan(history []*helm.Release, wantUpgrade bool) decision {
 
 // recover clears away what a cut-off attempt left.
 func (c *Client) recover(ctx context.Context, s *session, name string, d decision) error {
-	switch d.do {
-	case reinstall:
+	if d.do == reinstall {
 		return c.uninstall(ctx, s, name)
-	case rollback:
+	}
+	if d.do == rollback {
 		act := action.NewRollback(s.helm)
 		act.Version = d.to
 		act.Timeout = hookTimeout

@@ -33,32 +33,37 @@ var namespaced = []string{
 	"ServiceAccount", "StatefulSet",
 }
 
-// eachLab renders every lab that comes with labctl.
-func eachLab(t *testing.T, test func(t *testing.T, l *lab.Lab, m release.Manifests)) {
+// rendered is a lab with its objects.
+type rendered struct {
+	*lab.Lab
+	release.Manifests
+}
+
+// allLabs renders every lab that comes with labctl.
+func allLabs(t *testing.T) map[string]rendered {
 	t.Helper()
 	entries, err := catalog.New(labs.FS).List()
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := map[string]rendered{}
 	for _, e := range entries {
-		t.Run(e.Lab.Metadata.Name, func(t *testing.T) {
-			t.Parallel()
-			c, err := release.Load(charts.FS, e.FS, "chart")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if c.Name != e.Lab.Metadata.Name {
-				t.Errorf("the chart is named %s", c.Name)
-			}
-			m, err := release.Render(t.Context(), c, release.RenderOptions{
-				Release: c.Name, Namespace: "lab-" + c.Name, Values: labValues(e.Lab),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, e.Lab, m)
+		c, err := release.Load(charts.FS, e.FS, "chart")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Name != e.Lab.Metadata.Name {
+			t.Errorf("the chart of %s is named %s", e.Lab.Metadata.Name, c.Name)
+		}
+		m, err := release.Render(t.Context(), c, release.RenderOptions{
+			Release: c.Name, Namespace: "lab-" + c.Name, Values: labValues(e.Lab),
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[c.Name] = rendered{e.Lab, m}
 	}
+	return all
 }
 
 // labValues are those that a lab needs to render the same text each time.
@@ -76,79 +81,91 @@ func labValues(l *lab.Lab) release.Values {
 
 func TestLabCharts(t *testing.T) {
 	t.Parallel()
-	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
-		got, err := m.YAML()
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden.Equal(t, got, "labs/"+l.Metadata.Name+".yaml")
-		for _, o := range m.Objects {
-			if !slices.Contains(namespaced, o.GetKind()) {
-				t.Errorf("%s %s is not for a lab: only namespaced kinds are", o.GetKind(), o.GetName())
+	for name, l := range allLabs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := l.YAML()
+			if err != nil {
+				t.Fatal(err)
 			}
-			if o.GetNamespace() != "lab-"+l.Metadata.Name {
-				t.Errorf("%s %s is in namespace %s", o.GetKind(), o.GetName(), o.GetNamespace())
+			golden.Equal(t, got, "labs/"+name+".yaml")
+			for _, o := range l.Objects {
+				if !slices.Contains(namespaced, o.GetKind()) {
+					t.Errorf("%s %s is not for a lab: only namespaced kinds are", o.GetKind(), o.GetName())
+				}
+				if o.GetNamespace() != "lab-"+name {
+					t.Errorf("%s %s is in namespace %s", o.GetKind(), o.GetName(), o.GetNamespace())
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestLabImages holds the chart to the images that lab.yaml tells of.
 func TestLabImages(t *testing.T) {
 	t.Parallel()
-	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
-		var names []string
-		for _, image := range m.Images() {
-			name, _, _ := strings.Cut(path.Base(image), ":")
-			names = append(names, name)
-		}
-		want := append(slices.Clone(l.Components), l.Metadata.Name+"-seed")
-		slices.Sort(want)
-		if diff := cmp.Diff(want, names); diff != "" {
-			t.Errorf("components of lab.yaml (-) and images of the chart (+) differ:\n%s", diff)
-		}
-	})
+	for name, l := range allLabs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var names []string
+			for _, image := range l.Images() {
+				name, _, _ := strings.Cut(path.Base(image), ":")
+				names = append(names, name)
+			}
+			want := append(slices.Clone(l.Components), l.Metadata.Name+"-seed")
+			slices.Sort(want)
+			if diff := cmp.Diff(want, names); diff != "" {
+				t.Errorf("components of lab.yaml (-) and images of the chart (+) differ:\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestLabEndpoints(t *testing.T) {
 	t.Parallel()
-	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
-		open := map[string][]int64{}
-		for _, o := range m.Objects {
-			ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
-			for _, p := range ports {
-				number, _, _ := unstructured.NestedInt64(p.(map[string]any), "port")
-				open[o.GetName()] = append(open[o.GetName()], number)
+	for name, l := range allLabs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			open := map[string][]int64{}
+			for _, o := range l.Objects {
+				ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
+				for _, p := range ports {
+					number, _, _ := unstructured.NestedInt64(p.(map[string]any), "port")
+					open[o.GetName()] = append(open[o.GetName()], number)
+				}
 			}
-		}
-		for _, e := range l.Endpoints {
-			if !slices.Contains(open[e.Service], int64(e.Port)) {
-				t.Errorf("endpoint %s: Service %s has the ports %v, not %d", e.Name, e.Service, open[e.Service], e.Port)
+			for _, e := range l.Endpoints {
+				if !slices.Contains(open[e.Service], int64(e.Port)) {
+					t.Errorf("endpoint %s: Service %s has the ports %v, not %d", e.Name, e.Service, open[e.Service], e.Port)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestLabFitsItsMemory(t *testing.T) {
 	t.Parallel()
 	// The control plane and the page cache, measured without a lab.
 	const nodeMi = 1000
-	eachLab(t, func(t *testing.T, l *lab.Lab, m release.Manifests) {
-		pods, err := m.Pods()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if mi := pods.Requests.MemoryBytes >> 20; mi == 0 || mi+nodeMi > int64(l.Requires.MemoryMi) {
-			t.Errorf("the pods request %d Mi; lab.yaml has %d Mi for them and the node", mi, l.Requires.MemoryMi)
-		}
-		if pods.Requests.CPUMilli == 0 || pods.Limits.MemoryBytes < pods.Requests.MemoryBytes {
-			t.Errorf("usage is %+v", pods)
-		}
-		jobs, err := m.Jobs()
-		if err != nil || jobs.Limits.MemoryBytes == 0 {
-			t.Errorf("usage of jobs is %+v, %v", jobs, err)
-		}
-	})
+	for name, l := range allLabs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pods, err := l.Pods()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mi := pods.Requests.MemoryBytes >> 20; mi == 0 || mi+nodeMi > int64(l.Requires.MemoryMi) {
+				t.Errorf("the pods request %d Mi; lab.yaml has %d Mi for them and the node", mi, l.Requires.MemoryMi)
+			}
+			if pods.Requests.CPUMilli == 0 || pods.Limits.MemoryBytes < pods.Requests.MemoryBytes {
+				t.Errorf("usage is %+v", pods)
+			}
+			jobs, err := l.Jobs()
+			if err != nil || jobs.Limits.MemoryBytes == 0 {
+				t.Errorf("usage of jobs is %+v, %v", jobs, err)
+			}
+		})
+	}
 }
 
 // TestLabPodsAreRestricted asks the admission plugin's own code.
@@ -159,41 +176,44 @@ func TestLabPodsAreRestricted(t *testing.T) {
 		t.Fatal(err)
 	}
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-	eachLab(t, func(t *testing.T, _ *lab.Lab, m release.Manifests) {
-		pods := 0
-		for _, o := range m.Objects {
-			template, found, err := unstructured.NestedMap(o.Object, "spec", "template")
-			if err != nil || !found {
-				continue
-			}
-			var pod corev1.PodTemplateSpec
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
-				t.Fatal(err)
-			}
-			pods++
-			for _, r := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
-				if !r.Allowed {
-					t.Errorf("%s %s: %s: %s", o.GetKind(), o.GetName(), r.ForbiddenReason, r.ForbiddenDetail)
+	for name, l := range allLabs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pods := 0
+			for _, o := range l.Objects {
+				template, found, err := unstructured.NestedMap(o.Object, "spec", "template")
+				if err != nil || !found {
+					continue
+				}
+				var pod corev1.PodTemplateSpec
+				if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
+					t.Fatal(err)
+				}
+				pods++
+				for _, r := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+					if !r.Allowed {
+						t.Errorf("%s %s: %s: %s", o.GetKind(), o.GetName(), r.ForbiddenReason, r.ForbiddenDetail)
+					}
+				}
+				spec := pod.Spec
+				if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken ||
+					spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
+					t.Errorf("%s %s: has a token or service links", o.GetKind(), o.GetName())
+				}
+				for _, c := range spec.Containers {
+					if c.Resources.Requests.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() || c.Resources.Limits.Memory().IsZero() {
+						t.Errorf("%s %s: container %s lacks requests or a memory limit", o.GetKind(), o.GetName(), c.Name)
+					}
+					if c.ReadinessProbe != nil && (c.StartupProbe == nil || c.StartupProbe.PeriodSeconds != 1) {
+						t.Errorf("%s %s: container %s does not look each second whether it has started", o.GetKind(), o.GetName(), c.Name)
+					}
 				}
 			}
-			spec := pod.Spec
-			if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken ||
-				spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
-				t.Errorf("%s %s: has a token or service links", o.GetKind(), o.GetName())
+			if pods == 0 {
+				t.Error("no pods")
 			}
-			for _, c := range spec.Containers {
-				if c.Resources.Requests.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() || c.Resources.Limits.Memory().IsZero() {
-					t.Errorf("%s %s: container %s lacks requests or a memory limit", o.GetKind(), o.GetName(), c.Name)
-				}
-				if c.ReadinessProbe != nil && (c.StartupProbe == nil || c.StartupProbe.PeriodSeconds != 1) {
-					t.Errorf("%s %s: container %s does not look each second whether it has started", o.GetKind(), o.GetName(), c.Name)
-				}
-			}
-		}
-		if pods == 0 {
-			t.Error("no pods")
-		}
-	})
+		})
+	}
 }
 
 // TestDatasetDigest holds the chart to the data that the images are built with.
@@ -204,12 +224,15 @@ func TestDatasetDigest(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("sha256:%x", sha256.Sum256(sums))
-	eachLab(t, func(t *testing.T, _ *lab.Lab, m release.Manifests) {
-		for _, o := range m.Objects {
-			got, found, _ := unstructured.NestedString(o.Object, "data", "flights")
-			if o.GetName() == "datasets" && found && got != want {
-				t.Errorf("ConfigMap datasets has %s, the images are built from %s", got, want)
+	for name, l := range allLabs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, o := range l.Objects {
+				got, found, _ := unstructured.NestedString(o.Object, "data", "flights")
+				if o.GetName() == "datasets" && found && got != want {
+					t.Errorf("ConfigMap datasets has %s, the images are built from %s", got, want)
+				}
 			}
-		}
-	})
+		})
+	}
 }
