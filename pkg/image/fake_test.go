@@ -124,10 +124,23 @@ func (e *fakeEngine) Run(ctx context.Context, c execx.Cmd) error {
 	if strings.HasPrefix(line, "docker build --") && onBuild != nil {
 		onBuild()
 	}
+	// Streams have another end that may need the engine too: no lock for them.
+	last := c.Args[len(c.Args)-1]
+	switch {
+	case strings.HasPrefix(line, "docker save"):
+		return e.save(last, c.Stdout)
+	case strings.HasPrefix(line, "docker import"):
+		if _, err := io.Copy(io.Discard, c.Stdin); err != nil {
+			return err
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.make(last)
+	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	out, err := e.answer(line, c)
-	if err == nil && c.Stdout != nil {
+	e.mu.Unlock()
+	if err == nil && c.Stdout != nil && out != "" {
 		_, err = io.WriteString(c.Stdout, out)
 	}
 	return err
@@ -162,11 +175,6 @@ func (e *fakeEngine) answer(line string, c execx.Cmd) (string, error) {
 		return `[{"Labels":{"dev.labctl.owner":"labctl"}}]`, nil
 	case strings.HasPrefix(line, "docker build --"):
 		return "", e.make(c.Args[indexOf(c.Args, "--tag")+1])
-	case strings.HasPrefix(line, "docker import"):
-		if _, err := io.Copy(io.Discard, c.Stdin); err != nil {
-			return "", err
-		}
-		return "", e.make(last)
 	case strings.HasPrefix(line, "docker tag"), strings.HasPrefix(line, "docker pull"):
 		return "", e.make(last)
 	case strings.HasPrefix(line, "docker rmi"):
@@ -178,8 +186,6 @@ func (e *fakeEngine) answer(line string, c execx.Cmd) (string, error) {
 			b.WriteString(ref + "\n")
 		}
 		return b.String(), nil
-	case strings.HasPrefix(line, "docker save"):
-		return "", e.save(last, c.Stdout)
 	case strings.HasPrefix(line, "docker buildx"):
 		return "", errors.New("unknown command")
 	}
@@ -212,7 +218,9 @@ func (e *fakeEngine) make(ref string) error {
 }
 
 func (e *fakeEngine) save(ref string, w io.Writer) error {
+	e.mu.Lock()
 	img, ok := e.images[ref]
+	e.mu.Unlock()
 	if !ok {
 		return notFound("image")
 	}
