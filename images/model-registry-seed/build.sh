@@ -15,7 +15,7 @@ in_postgres cp -r /usr/share/pgdata /data/pgdata
 in_postgres chmod 700 /data/pgdata
 in_postgres pg_ctl --pgdata /data/pgdata --silent --wait --options \
   "-c listen_addresses= -c unix_socket_directories=/tmp -c fsync=off -c dynamic_shared_memory_type=mmap" start
-in_postgres psql --host /tmp --username postgres --quiet \
+in_postgres psql --host /tmp --username postgres --dbname template1 --quiet \
   --command "CREATE ROLE mlflow LOGIN" --command "CREATE DATABASE mlflow OWNER mlflow"
 
 setpriv --reuid 10001 --regid 10001 --clear-groups \

@@ -14,13 +14,16 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   rm -rf "$PGDATA.new"
   cp -r /usr/share/pgdata "$PGDATA.new"
   chmod 700 "$PGDATA.new"
+  # The prepared cluster holds template1 only; its copies are made here instead of being carried in the image.
   {
+    echo "CREATE DATABASE template0 IS_TEMPLATE true ALLOW_CONNECTIONS false"
+    echo "CREATE DATABASE postgres"
     echo "ALTER ROLE postgres PASSWORD '$password'"
     for name in $databases; do
       echo "CREATE ROLE \"$name\" LOGIN PASSWORD '$password'"
       echo "CREATE DATABASE \"$name\" OWNER \"$name\""
     done
-  } | postgres --single -D "$PGDATA.new" -c exit_on_error=true -c fsync=off postgres > /dev/null
+  } | postgres --single -D "$PGDATA.new" -c exit_on_error=true -c fsync=off template1 > /dev/null
   sync
   mv "$PGDATA.new" "$PGDATA"
   echo "made a new database cluster with $databases"

@@ -53,6 +53,7 @@ PARTS = (
     "scipy/special/_precompute",
     "scipy/_build_utils",
     "sqlalchemy/testing",
+    "alembic/testing",
     "sklearn/_build_utils",
     "sklearn/externals/_scipy",
     # Pictures and data sets other than the small tables that labs use.

@@ -42,6 +42,8 @@ def test_first_start_makes_roles_and_databases(start, tmp_path: Path) -> None:
     done = start(PG_DATABASES="mlflow lab")
     assert done.returncode == 0
     assert (tmp_path / "sql").read_text().splitlines() == [
+        "CREATE DATABASE template0 IS_TEMPLATE true ALLOW_CONNECTIONS false",
+        "CREATE DATABASE postgres",
         "ALTER ROLE postgres PASSWORD 'it''s'",
         "CREATE ROLE \"mlflow\" LOGIN PASSWORD 'it''s'",
         'CREATE DATABASE "mlflow" OWNER "mlflow"',
