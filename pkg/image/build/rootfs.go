@@ -41,10 +41,15 @@ func (b *Builder) rootfs(ctx context.Context, j Job, l *log) error {
 
 // bootstrap builds it from Debian packages with mmdebstrap.
 func (b *Builder) bootstrap(ctx context.Context, j Job, l *log) error {
-	args := []string{"--variant=minbase", "--architectures=" + arch(j.Platform), `--aptopt=APT::Install-Recommends "false"`}
-	// Without it apt solves a dependency with usrmerge, which needs all of Perl.
-	packages := append([]string{"usr-is-merged"}, j.Definition.Packages...)
-	args = append(args, "--include="+strings.Join(packages, ","))
+	args := []string{
+		"--variant=minbase", "--architectures=" + arch(j.Platform),
+		`--aptopt=APT::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
+		// Without it apt solves a dependency with usrmerge, which needs all of Perl.
+		"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+	}
+	if len(j.Definition.Packages) > 0 {
+		args = append(args, "--include="+strings.Join(j.Definition.Packages, ","))
+	}
 	for _, p := range []string{"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*"} {
 		args = append(args, "--dpkgopt=path-exclude="+p)
 	}

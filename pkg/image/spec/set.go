@@ -17,9 +17,12 @@ import (
 // GolangImage compiles Go programs where public images can be pulled.
 const GolangImage = "docker.io/library/golang:1.26-bookworm@sha256:b305420a68d0f229d91eb3b3ed9e519fcf2cf5461da4bef997bf927e8c0bfd2b"
 
-// tagScheme goes into every hash. Change it when the builder itself changes in
-// a way that makes images built before wrong.
-const tagScheme = "labctl-image-1"
+// These go into the hashes, because the builder is part of what makes an image.
+// Count them up when it changes in a way that makes images built before wrong.
+const (
+	tagScheme    = "labctl-image-1" // of every image
+	rootfsScheme = "rootfs-2"       // of root file systems
+)
 
 // ErrUnknown is returned for a name that has no definition.
 var ErrUnknown = errors.New("no such image")
@@ -127,6 +130,9 @@ func (s *Set) Tag(name string, way Way, platform string) (string, error) {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s\n", tagScheme, way, platform)
+	if d.Build == Rootfs {
+		fmt.Fprintln(h, rootfsScheme)
+	}
 	if way == Public && len(d.Go) > 0 {
 		fmt.Fprintln(h, GolangImage)
 	}
