@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"labctl.dev/labctl/pkg/version"
 )
 
 // fact is a line about where and with what was measured.
@@ -31,9 +33,13 @@ func (b *bench) facts(ctx context.Context) ([]fact, error) {
 	if err := json.Unmarshal([]byte(out), &engine); err != nil {
 		return nil, fmt.Errorf("read what the engine says of itself: %w", err)
 	}
-	version, _, err := b.labctl(ctx, "version")
+	own, _, err := b.labctl(ctx, "version", "-o", "json")
 	if err != nil {
 		return nil, err
+	}
+	var labctl version.Info
+	if err := json.Unmarshal(own, &labctl); err != nil {
+		return nil, fmt.Errorf("read labctl's version: %w", err)
 	}
 	_, node, _ := strings.Cut(b.images.node, "/")
 	kind, err := moduleVersion(b.kind)
@@ -44,12 +50,11 @@ func (b *bench) facts(ctx context.Context) ([]fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(version)), "\n")
 	return []fact{
 		{"date", time.Now().UTC().Format(time.DateOnly)},
 		{"machine", fmt.Sprintf("%d cores, %.0f GiB", engine.NCPU, float64(engine.MemTotal)/(1<<30))},
 		{"engine", fmt.Sprintf("Docker %s, %s, cgroup v%s", engine.ServerVersion, engine.Driver, engine.CgroupVersion)},
-		{"labctl", first},
+		{"labctl", labctl.Version},
 		{"kind, Helm", kind + ", " + helm},
 		{"node image", node},
 		{"rounds", fmt.Sprint(b.rounds)},
