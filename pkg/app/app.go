@@ -71,6 +71,9 @@ func Run(ctx context.Context, streams *iostreams.Streams, lookupEnv func(string)
 		// Libraries report a cancelled context in many words; the user knows one.
 		err = &clierr.Error{Op: "stopped", Err: clierr.ErrInterrupted, Detail: err.Error()}
 	}
+	if errors.Is(err, clierr.ErrInterrupted) {
+		err = clierr.Wrap(err, "", "finished steps stay, half-made things were removed; the same command goes on from there")
+	}
 	var silent *cmdutil.Reported
 	if errors.As(err, &silent) {
 		return silent.Code

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -130,7 +131,7 @@ func (e *Engine) clusterStep(st cluster.State, nodeReady *gate) step {
 		run: func(ctx context.Context, r reporter) (note string, err error) {
 			if st.Phase == cluster.Partial {
 				r.update("removing a half-made cluster")
-				if err := e.Cluster.Delete(ctx, e.ClusterName); err != nil {
+				if err := e.discard(ctx); err != nil {
 					return "", err
 				}
 			}
@@ -148,6 +149,17 @@ func (e *Engine) clusterStep(st cluster.State, nodeReady *gate) step {
 			return note, err
 		},
 	}
+}
+
+// discardTime bounds the removal of a half-made cluster.
+const discardTime = time.Minute
+
+// discard removes a half-made cluster, to the end even when ctx does not last:
+// half a removal would be worse than none.
+func (e *Engine) discard(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTime)
+	defer cancel()
+	return errors.Join(e.Cluster.Delete(bounded, e.ClusterName), context.Cause(ctx))
 }
 
 // bringUp makes the cluster run.

@@ -69,7 +69,7 @@ func TestLifecycle(t *testing.T) {
 	})
 	part("Ctrl-C while the cluster is made", func(t *testing.T) {
 		p := m.start(t, "up", labName)
-		p.waitFor(t, "==> Cluster")
+		p.waitFor(t, "preparing nodes")
 		eventually(t, "the node's container runs", patience, func() bool { return nodeContainer(t) == "running" })
 		if code := p.interrupt(t); code != 130 {
 			t.Errorf("exit code %d, want 130", code)
