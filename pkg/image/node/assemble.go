@@ -23,8 +23,10 @@ const (
 	// finalContainer only lends its configuration to the image. It has a name
 	// instead of labels, which the image would inherit.
 	finalContainer = "labctl-build-node"
+	// buildImages begins the names of all images that only a build needs.
+	buildImages = "labctl.local/build-node"
 	// flatImage is the node before it has its configuration.
-	flatImage = "labctl.local/build-node:flat"
+	flatImage = buildImages + ":flat"
 	// stopSignal makes systemd shut down; SIGTERM makes it restart itself.
 	stopSignal = "SIGRTMIN+3"
 )
@@ -118,16 +120,25 @@ func (j *job) exec(ctx context.Context, in io.Reader, argv ...string) error {
 	return j.docker.Stream(ctx, in, j.log, j.log, nil, append(append(args, j.container), argv...)...)
 }
 
-// removeLeftovers removes the containers of a build: of this one at its end,
-// and of one that was killed.
+// removeLeftovers removes the containers and images of a build: of this one at
+// its end, and of one that was killed.
 func (j *job) removeLeftovers(ctx context.Context) error {
-	ids, err := j.docker.Lines(ctx, "ps", "--all", "--quiet", "--filter", "label="+containerLabel)
+	containers, err := j.docker.Lines(ctx, "ps", "--all", "--quiet", "--filter", "label="+containerLabel)
 	if err != nil {
 		return fmt.Errorf("look for containers of a build: %w", err)
 	}
-	for _, id := range append(ids, finalContainer) {
+	for _, id := range append(containers, finalContainer) {
 		if _, err := j.docker.Run(ctx, "rm", "--force", "--volumes", id); err != nil && !errors.Is(err, docker.ErrNotFound) {
-			return fmt.Errorf("remove a container of the build: %w", err)
+			return fmt.Errorf("remove a container of a build: %w", err)
+		}
+	}
+	images, err := j.docker.Lines(ctx, "image", "ls", "--filter", "reference="+buildImages+"*", "--format", "{{.Repository}}:{{.Tag}}")
+	if err != nil {
+		return fmt.Errorf("look for images of a build: %w", err)
+	}
+	for _, ref := range images {
+		if _, err := j.docker.Run(ctx, "rmi", ref); err != nil && !errors.Is(err, docker.ErrNotFound) {
+			return fmt.Errorf("remove an image of a build: %w", err)
 		}
 	}
 	return nil
@@ -138,17 +149,7 @@ func (j *job) removeLeftovers(ctx context.Context) error {
 func (j *job) cleanup(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	errs := []error{j.removeLeftovers(ctx)}
-	for _, img := range []string{flatImage, j.rootfs} {
-		if img == "" {
-			continue
-		}
-		if _, err := j.docker.Run(ctx, "rmi", img); err != nil && !errors.Is(err, docker.ErrNotFound) {
-			errs = append(errs, err)
-		}
-	}
-	errs = append(errs, os.RemoveAll(filepath.Join(j.workDir, "layers")))
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(j.removeLeftovers(ctx), os.RemoveAll(filepath.Join(j.workDir, "layers"))); err != nil {
 		j.log.note("clean up: " + err.Error())
 	}
 }

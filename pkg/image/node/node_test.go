@@ -68,6 +68,7 @@ func newMachine(t *testing.T, rules ...execx.Rule) *machine {
 		execx.Rule{Prefix: "pkg-config --exists libseccomp"},
 		execx.Rule{Prefix: "docker ps --all"},
 		execx.Rule{Prefix: "docker rm"},
+		execx.Rule{Prefix: "docker image ls", Stdout: "labctl.local/build-node:flat\n"},
 		execx.Rule{Prefix: "docker rmi"},
 		execx.Rule{Prefix: "go env GOVERSION", Stdout: "go1.26.8\n"},
 		execx.Rule{Prefix: "go mod download", Stdout: `{"Dir": "` + filepath.Join(dir, "kind") + `", "Sum": "h1:sum"}`},
@@ -129,6 +130,8 @@ func TestBuildNode(t *testing.T) {
 		"pkg-config --exists libseccomp",
 		"docker ps --all --quiet --filter label=dev.labctl.build=node",
 		"docker rm --force --volumes labctl-build-node",
+		"docker image ls --filter reference=labctl.local/build-node* --format {{.Repository}}:{{.Tag}}",
+		"docker rmi labctl.local/build-node:flat",
 		"go mod download -json example.org/kind@v0.1.0",
 		"mmdebstrap ... WORK/rootfs-KEY.part.tar",
 		"docker import - labctl.local/build-node-rootfs:KEY",
@@ -159,8 +162,8 @@ func TestBuildNode(t *testing.T) {
 		"docker commit labctl-build-node labctl.local/node:abc",
 		"docker ps --all --quiet --filter label=dev.labctl.build=node",
 		"docker rm --force --volumes labctl-build-node",
+		"docker image ls --filter reference=labctl.local/build-node* --format {{.Repository}}:{{.Tag}}",
 		"docker rmi labctl.local/build-node:flat",
-		"docker rmi labctl.local/build-node-rootfs:KEY",
 	}
 	if d := cmp.Diff(want, rest); d != "" {
 		t.Errorf("last commands (-want +got):\n%s", d)
@@ -314,8 +317,8 @@ func TestInterrupted(t *testing.T) {
 		"docker ps --all --quiet --filter label=dev.labctl.build=node",
 		"docker rm --force --volumes c0ffee",
 		"docker rm --force --volumes labctl-build-node",
+		"docker image ls --filter reference=labctl.local/build-node* --format {{.Repository}}:{{.Tag}}",
 		"docker rmi labctl.local/build-node:flat",
-		"docker rmi labctl.local/build-node-rootfs:KEY",
 	}
 	if d := cmp.Diff(want, calls[max(0, len(calls)-len(want)):]); d != "" {
 		t.Errorf("last commands (-want +got):\n%s", d)

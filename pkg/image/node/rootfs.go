@@ -64,7 +64,7 @@ func (j *job) bootstrap(ctx context.Context) error {
 		return err
 	}
 	defer f.Close()
-	j.rootfs = "labctl.local/build-node-rootfs:" + key
+	j.rootfs = buildImages + "-rootfs:" + key
 	if err := j.docker.Stream(ctx, f, j.log, j.log, nil, "import", "-", j.rootfs); err != nil {
 		return fmt.Errorf("import the root file system: %w", err)
 	}
