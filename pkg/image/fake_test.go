@@ -133,9 +133,8 @@ func (e *fakeEngine) Run(ctx context.Context, c execx.Cmd) error {
 		if _, err := io.Copy(io.Discard, c.Stdin); err != nil {
 			return err
 		}
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return e.make(last)
+		_, err := io.WriteString(c.Stdout, "sha256:1\n")
+		return err
 	}
 	e.mu.Lock()
 	out, err := e.answer(line, c)

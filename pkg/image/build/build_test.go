@@ -225,13 +225,14 @@ func TestRootfs(t *testing.T) {
 	t.Run("home", func(t *testing.T) {
 		t.Parallel()
 		var imported string
-		b, f := testBuilder(t, list,
+		b, _ := testBuilder(t, list,
 			execx.Rule{Prefix: "mmdebstrap --variant=minbase --architectures=arm64 ", Stdout: "a tar"},
 			execx.Rule{Prefix: "docker import", Do: func(_ context.Context, c execx.Cmd) error {
 				raw, err := io.ReadAll(c.Stdin)
 				imported = string(raw)
+				fmt.Fprintln(c.Stdout, "sha256:1")
 				return err
-			}})
+			}}, execx.Rule{Prefix: "docker tag sha256:1 labctl.local/debian:1"})
 		if err := b.Build(context.Background(), j); err != nil {
 			t.Fatal(err)
 		}
@@ -240,9 +241,6 @@ func TestRootfs(t *testing.T) {
 		}
 		if got, err := os.ReadFile(b.PackagesPath("debian")); err != nil || string(got) != "apt=2.6\nbash=5.2\n" {
 			t.Errorf("packages %q, %v", got, err)
-		}
-		if !slices.ContainsFunc(f.Calls(), func(c string) bool { return strings.HasSuffix(c, "- labctl.local/debian:1") }) {
-			t.Errorf("calls %v", f.Calls())
 		}
 	})
 	t.Run("bootstrap fails", func(t *testing.T) {

@@ -82,9 +82,14 @@ func (b *Builder) goOnHost(ctx context.Context, j Job, g spec.GoBinary, files []
 		return err
 	}
 	l.begin("go build " + g.Package)
-	// Written beside its place and moved: a cut-off link must not look done.
-	tmp := out + ".part"
-	err := b.run.Run(ctx, execx.Cmd{Name: "go", Args: goArgs(g, tmp), Dir: dir, Env: goEnv(g, j.Platform), Stdout: l, Stderr: l})
+	// Written elsewhere and moved: a cut-off link must not look done, and the
+	// compiler of a killed labctl may still be at work.
+	tmpDir, err := os.MkdirTemp(dir, "out-")
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(tmpDir, g.Output)
+	err = b.run.Run(ctx, execx.Cmd{Name: "go", Args: goArgs(g, tmp), Dir: dir, Env: goEnv(g, j.Platform), Stdout: l, Stderr: l})
 	if err != nil {
 		return goError(err, l)
 	}

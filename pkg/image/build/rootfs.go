@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,16 +59,17 @@ func (b *Builder) bootstrap(ctx context.Context, j Job, l *log) error {
 		"--customize-hook=rm -rf \"$1\"/var/log/* \"$1\"/var/cache/* \"$1\"/var/lib/apt/lists/* \"$1\"/etc/hostname \"$1\"/etc/resolv.conf",
 		Suite, "-")
 	l.begin("mmdebstrap")
-	// A pipe of the operating system would be closed by whichever side ends
-	// first; with this one the cause of either failure is kept.
+	// The image gets its name last: when labctl is killed, the engine sees the
+	// same end of the stream as after a whole tar and imports what it has.
+	var id bytes.Buffer
 	pr, pw := io.Pipe()
 	imported := make(chan error, 1)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
-		err := b.docker.Stream(ctx, pr, io.Discard, l, nil, "import",
+		err := b.docker.Stream(ctx, pr, &id, l, nil, "import",
 			"--change", "LABEL "+docker.OwnerLabel+"="+docker.OwnerValue,
-			"--change", `CMD ["bash"]`, "-", j.Ref)
+			"--change", `CMD ["bash"]`, "-")
 		if err != nil {
 			cancel(err)
 		}
@@ -78,7 +80,11 @@ func (b *Builder) bootstrap(ctx context.Context, j Job, l *log) error {
 		cancel(err) // half a tar must not become an image
 	}
 	_ = pw.CloseWithError(err)
-	return errors.Join(toolError(err, "mmdebstrap"), <-imported)
+	if err := errors.Join(toolError(err, "mmdebstrap"), <-imported); err != nil {
+		return err
+	}
+	_, err = b.docker.Run(ctx, "tag", strings.TrimSpace(id.String()), j.Ref)
+	return err
 }
 
 // publicImage uses a public image as it is, under our name.

@@ -145,6 +145,10 @@ func (c *Container) recreate(ctx context.Context, image string, exists bool) (st
 		if err == nil {
 			return addr, c.rejoin(ctx, networks)
 		}
+		if nameTaken(err) {
+			// Another labctl was faster; what it made is as good.
+			return c.adopt(ctx)
+		}
 		last = err
 		if err := c.removeContainer(ctx); err != nil {
 			return "", err
@@ -154,6 +158,15 @@ func (c *Container) recreate(ctx context.Context, image string, exists bool) (st
 		}
 	}
 	return "", clierr.Wrap(last, "start the image cache", "")
+}
+
+// adopt waits for a container that somebody else of us has just made.
+func (c *Container) adopt(ctx context.Context) (string, error) {
+	cur, err := c.inspect(ctx)
+	if err != nil {
+		return "", err
+	}
+	return cur.addr(), c.waitReady(ctx, cur.addr())
 }
 
 func (c *Container) create(ctx context.Context, image string, preferred int) (string, error) {
@@ -166,10 +179,14 @@ func (c *Container) create(ctx context.Context, image string, preferred int) (st
 		"--label", docker.OwnerLabel+"="+docker.OwnerValue,
 		"--volume", c.name+":"+dataDir,
 		"--publish", addr+":5000",
+		// It runs for as long as the machine does, and logs each 404.
+		"--log-driver", "json-file", "--log-opt", "max-size=1m",
 		// What the cache must be able to do, whatever the image's own file says.
 		"--env", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY="+dataDir,
 		"--env", "REGISTRY_STORAGE_DELETE_ENABLED=true",
 		"--env", "REGISTRY_HTTP_ADDR=:5000",
+		// A memory of blobs would hide that one was damaged or collected.
+		"--env", "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR=none",
 		"--env", "OTEL_TRACES_EXPORTER=none",
 		image)
 	if err != nil {
@@ -181,6 +198,10 @@ func (c *Container) create(ctx context.Context, image string, preferred int) (st
 // portTaken reads the engine's words for a port that somebody else has.
 func portTaken(err error) bool {
 	return strings.Contains(err.Error(), "port is already allocated") || strings.Contains(err.Error(), "address already in use")
+}
+
+func nameTaken(err error) bool {
+	return strings.Contains(err.Error(), "is already in use by container")
 }
 
 // waitReady polls until the registry answers; it gives up early when the

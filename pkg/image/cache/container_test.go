@@ -127,6 +127,30 @@ func TestEnsure(t *testing.T) {
 	}
 }
 
+// Two labctl that start at the same time make one cache.
+func TestEnsureRace(t *testing.T) {
+	t.Parallel()
+	there := false
+	f := execx.NewFake(
+		execx.Rule{Prefix: inspectCmd, Do: func(_ context.Context, c execx.Cmd) error {
+			if !there {
+				return failed("No such container")
+			}
+			_, err := c.Stdout.Write([]byte(container("running", image, "5999", "labctl")))
+			return err
+		}},
+		execx.Rule{Prefix: "docker volume create"},
+		execx.Rule{Prefix: "docker run", Do: func(context.Context, execx.Cmd) error {
+			there = true
+			return failed(`Conflict. The container name "/labctl-cache" is already in use by container "1"`)
+		}},
+	)
+	c := testContainer(f, func(context.Context, string) error { return nil })
+	if addr, err := c.Ensure(context.Background(), image); err != nil || addr != "127.0.0.1:5999" {
+		t.Errorf("got %q, %v", addr, err)
+	}
+}
+
 // A cache that runs but does not answer (its store was damaged, say) is made anew.
 func TestEnsureReplacesWhatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
