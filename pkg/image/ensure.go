@@ -77,10 +77,11 @@ func (s *Store) fill(ctx context.Context, r *run, names []string) (map[string]Re
 func (r *run) provideAll(ctx context.Context, names []string, found map[string]Ref) error {
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		_, ok := found[n]
+		return ok
+	})
 	for _, n := range names {
-		if _, ok := found[n]; ok {
-			continue
-		}
 		g.Go(func() error {
 			ref, err := r.provide(gctx, n)
 			if err != nil {

@@ -35,7 +35,7 @@ func reachable(ctx context.Context, image string) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+ref.Context().RegistryStr()+"/v2/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+ref.Context().RegistryStr()+"/v2/", http.NoBody)
 	if err != nil {
 		return false
 	}

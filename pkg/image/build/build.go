@@ -295,14 +295,6 @@ func proxyKeys(environ []string) []string {
 	return slices.Compact(keys)
 }
 
-// caFiles are where systems keep the certificates they trust.
-var caFiles = []string{
-	"/etc/ssl/certs/ca-certificates.crt",
-	"/etc/pki/tls/certs/ca-bundle.crt",
-	"/etc/ssl/ca-bundle.pem",
-	"/etc/ssl/cert.pem",
-}
-
 // caBundle gives the certificates that this machine trusts, for build stages
 // that download something through a proxy that opens TLS. Empty when there are
 // none; it is no part of the content tag.
@@ -319,7 +311,13 @@ func (b *Builder) caBundle() ([]byte, error) {
 	if runtime.GOOS == "windows" {
 		return nil, nil
 	}
-	for _, p := range caFiles {
+	// Where Debian, Red Hat, SUSE and macOS keep them.
+	for _, p := range []string{
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem",
+		"/etc/ssl/cert.pem",
+	} {
 		if raw, err := os.ReadFile(filepath.Clean(p)); err == nil {
 			return raw, nil
 		}

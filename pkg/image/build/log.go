@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,7 +65,7 @@ func (l *log) tail() string {
 	defer l.mu.Unlock()
 	lines := l.last
 	if len(l.part) > 0 {
-		lines = append(lines[:len(lines):len(lines)], string(l.part))
+		lines = append(slices.Clip(lines), string(l.part))
 	}
 	return strings.Join(lines, "\n")
 }

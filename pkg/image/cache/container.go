@@ -40,7 +40,7 @@ type Container struct {
 	name   string
 	// answers and freePort stand at the edge of the machine; tests replace them.
 	answers  func(ctx context.Context, addr string) error
-	freePort func(preferred int) (int, error)
+	freePort func(ctx context.Context, preferred int) (int, error)
 }
 
 // NewContainer makes the Container of this machine; it touches nothing yet.
@@ -170,7 +170,7 @@ func (c *Container) adopt(ctx context.Context) (string, error) {
 }
 
 func (c *Container) create(ctx context.Context, image string, preferred int) (string, error) {
-	p, err := c.freePort(preferred)
+	p, err := c.freePort(ctx, preferred)
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}
@@ -378,7 +378,7 @@ func (c *Container) collect(ctx context.Context) error {
 func answers(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/v2/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/v2/", http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -408,9 +408,10 @@ func directTransport() *http.Transport {
 }
 
 // freePort gives the preferred port when nobody listens there, else any.
-func freePort(preferred int) (int, error) {
+func freePort(ctx context.Context, preferred int) (int, error) {
+	var lc net.ListenConfig
 	for _, p := range []int{preferred, 0} {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
 		if err != nil {
 			continue
 		}

@@ -44,7 +44,7 @@ func verbs(calls []string) []string {
 func testContainer(f *execx.Fake, answers func(ctx context.Context, addr string) error) *Container {
 	c := NewContainer(docker.New(f))
 	c.answers = answers
-	c.freePort = func(preferred int) (int, error) {
+	c.freePort = func(_ context.Context, preferred int) (int, error) {
 		if preferred == 0 {
 			return 40000, nil
 		}
@@ -84,7 +84,8 @@ func TestEnsure(t *testing.T) {
 		},
 		"stopped, port lost since": {
 			rules: []execx.Rule{
-				is("exited", image), {Prefix: "docker start", Err: failed("port is already allocated")},
+				is("exited", image),
+				{Prefix: "docker start", Err: failed("port is already allocated")},
 				ok("rm"), ok("volume create"), taken, ok("network connect"),
 			},
 			want: []string{"start labctl-cache", "rm labctl-cache", "volume labctl-cache", "run " + image, "rm labctl-cache", "run " + image},

@@ -47,8 +47,8 @@ func (r *Registry) Addr() string { return r.reg.RegistryStr() }
 
 func (r *Registry) tag(image, tag string) name.Tag { return r.reg.Repo(image).Tag(tag) }
 
-func (r *Registry) with(ctx context.Context, more ...remote.Option) []remote.Option {
-	return append(append(slices.Clone(r.opts), remote.WithContext(ctx)), more...)
+func (r *Registry) with(ctx context.Context) []remote.Option {
+	return append(slices.Clone(r.opts), remote.WithContext(ctx))
 }
 
 // Entry is one image in the cache.
