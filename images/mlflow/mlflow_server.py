@@ -87,6 +87,8 @@ def server_environment(settings: Settings, env: Mapping[str, str]) -> dict[str, 
         "prometheus_multiproc_dir": "/tmp/prometheus",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # The gateway's pages would fetch their list of language models from the internet, for minutes where there is none.
+        "MLFLOW_MODEL_CATALOG_URI": "",
     }
     return defaults | dict(env) | fixed
 

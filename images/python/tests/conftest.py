@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -13,7 +14,9 @@ IMAGES = Path(__file__).parents[2]
 for folder in ("python", "python/build", "mlflow", "model-registry-seed"):
     sys.path.insert(0, str(IMAGES / folder))
 
+# Nothing may appear beside the definitions: they are embedded into the binary, and their files make the images' tags.
 sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

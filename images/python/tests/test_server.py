@@ -84,9 +84,12 @@ def test_the_password_is_in_no_address() -> None:
     assert (made["PGHOST"], made["PGUSER"]) == ("db", "mlflow")
 
 
-def test_a_lab_can_not_turn_job_execution_on() -> None:
-    made = mlflow_server.server_environment(settings(), {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true"})
-    assert made["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"), ("MLFLOW_DISABLE_TELEMETRY", "true"), ("MLFLOW_MODEL_CATALOG_URI", "")],
+)
+def test_no_jobs_and_no_calls_out(name: str, value: str) -> None:
+    assert mlflow_server.server_environment(settings(), {name: "something else"})[name] == value
 
 
 def test_the_schema_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
