@@ -61,7 +61,8 @@ type result struct {
 // run runs labctl to its end.
 func (m *machine) run(t *testing.T, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	// Clean-ups run labctl too, when the test's own context has ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	cmd := m.command(ctx, args...)
 	var out, errOut bytes.Buffer
@@ -105,9 +106,26 @@ func (m *machine) fails(t *testing.T, code int, words []string, args ...string) 
 type process struct {
 	cmd   *exec.Cmd
 	lines chan string
-	mu    sync.Mutex
-	log   bytes.Buffer
-	out   bytes.Buffer
+	log   syncBuffer
+	out   syncBuffer
+}
+
+// syncBuffer can be read while a process still writes to it.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // start starts labctl. Lines of stderr can be waited for; everything is logged
@@ -126,16 +144,12 @@ func (m *machine) start(t *testing.T, args ...string) *process {
 	go func() {
 		defer close(p.lines)
 		for s := bufio.NewScanner(pipe); s.Scan(); {
-			p.mu.Lock()
-			p.log.WriteString(s.Text() + "\n")
-			p.mu.Unlock()
+			_, _ = p.log.Write([]byte(s.Text() + "\n"))
 			p.lines <- s.Text()
 		}
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
-		p.mu.Lock()
-		defer p.mu.Unlock()
 		t.Logf("labctl %s:\n%s%s", strings.Join(args, " "), p.log.String(), p.out.String())
 	})
 	return p

@@ -17,6 +17,7 @@ func (m *machine) open(t *testing.T, endpoint string) (url string, p *process) {
 	t.Helper()
 	p = m.start(t, "open", labName, endpoint, "--no-browser", "-o", "json")
 	p.waitFor(t, "until you press Ctrl-C")
+	eventually(t, "the URL is printed", time.Minute, func() bool { return strings.Contains(p.out.String(), "}") })
 	return decode[struct{ URL string }](t, p.out.String()).URL, p
 }
 
