@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"labctl.dev/labctl/pkg/clierr"
@@ -119,24 +120,34 @@ func (e *Engine) removeStep(client *kube.Client, lab string, res *DownResult) st
 			if err != nil || ns == nil {
 				return "was not there", err
 			}
-			r.update("removing the release")
-			if err := e.releases(client, name).Remove(ctx, lab); err != nil {
+			made := ns.Annotations[annotationCreated] == "true"
+			if err := e.removeLab(ctx, client, lab, made, r); err != nil {
 				return "", clierr.Wrap(err, "remove "+lab, "run the same command again")
 			}
 			res.Labs = append(res.Labs, lab)
-			if ns.Annotations[annotationCreated] != "true" {
-				res.Removed = append(res.Removed, "release "+lab)
-				res.Kept = append(res.Kept, fmt.Sprintf("namespace %s (labctl did not make it)", name))
+			if made {
+				res.Removed = append(res.Removed, "lab "+lab)
 				return "removed", nil
 			}
-			r.update("waiting for the namespace to go")
-			if err := client.DeleteNamespace(ctx, name, r.update); err != nil {
-				return "", clierr.Wrap(err, "remove namespace "+name, "run the same command again")
-			}
-			res.Removed = append(res.Removed, "lab "+lab)
+			res.Removed = append(res.Removed, "release "+lab)
+			res.Kept = append(res.Kept, fmt.Sprintf("namespace %s (labctl did not make it)", name))
 			return "removed", nil
 		},
 	}
+}
+
+// removeLab removes the release and, where we made it, the namespace. The
+// namespace controller waits some seconds before it empties a namespace, so the
+// release goes in that time.
+func (e *Engine) removeLab(ctx context.Context, client *kube.Client, lab string, namespaceToo bool, r reporter) error {
+	name := Namespace(lab)
+	r.update("removing the release")
+	group, ctx := errgroup.WithContext(ctx)
+	if namespaceToo {
+		group.Go(func() error { return client.DeleteNamespace(ctx, name, r.update) })
+	}
+	group.Go(func() error { return e.releases(client, name).Remove(ctx, lab) })
+	return group.Wait()
 }
 
 // removeCluster removes the kind cluster with all that belongs to it but the

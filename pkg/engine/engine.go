@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -50,6 +51,7 @@ type installation struct {
 	target    Target
 	chart     *release.Chart
 	images    []string // names of image definitions
+	claims    int      // volumes that the chart claims
 }
 
 // plan finds out what a lab consists of, without touching any cluster.
@@ -71,8 +73,16 @@ func (e *Engine) plan(ctx context.Context, name string, flags Target) (*installa
 	if err != nil {
 		return nil, err
 	}
+	for _, o := range m.Objects {
+		if o.GetKind() == "PersistentVolumeClaim" {
+			p.claims++
+		}
+	}
 	for _, ref := range m.Images() {
-		p.images = append(p.images, strings.TrimPrefix(ref, placeholder))
+		// Images that are not ours are for the nodes to find.
+		if name, ours := strings.CutPrefix(ref, placeholder); ours {
+			p.images = append(p.images, name)
+		}
 	}
 	return p, nil
 }
@@ -108,8 +118,11 @@ func Namespace(lab string) string { return "lab-" + lab }
 
 func (e *Engine) lookUp(name string) (catalog.Entry, error) {
 	entry, err := e.Catalog.Get(name)
-	if err != nil {
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
 		return entry, &clierr.Error{Err: err, Hint: "labctl list shows the labs", Code: clierr.CodeUsage, ID: "unknown-lab"}
+	case err != nil:
+		return entry, &clierr.Error{Err: err, Hint: "correct the lab's files", Code: clierr.CodeUsage, ID: "lab-invalid"}
 	}
 	return entry, nil
 }

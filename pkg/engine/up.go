@@ -133,6 +133,9 @@ func (e *Engine) releaseStep(p *installation, s *site) step {
 			if err := e.ensureNamespace(ctx, p, s.client); err != nil {
 				return "", err
 			}
+			if err := e.warmVolumes(ctx, p, s.client); err != nil {
+				return "", err
+			}
 			r.update("creating objects")
 			_, err := rel.Apply(ctx, p.name, p.chart, imageValues(s.refs), release.ApplyOptions{})
 			if err != nil && !errors.Is(err, release.ErrDeployed) {
@@ -160,6 +163,18 @@ func (e *Engine) ensureNamespace(ctx context.Context, p *installation, c *kube.C
 	}
 	_, err := c.EnsureNamespace(ctx, p.namespace, labels, map[string]string{annotationCreated: "true"})
 	return clierr.Wrap(err, "make namespace "+p.namespace, "")
+}
+
+// warmVolumes makes the volumes that the lab will claim, on the local cluster.
+func (e *Engine) warmVolumes(ctx context.Context, p *installation, c *kube.Client) error {
+	if p.target.Existing() || p.claims == 0 {
+		return nil
+	}
+	node := cluster.NodeName(e.ClusterName)
+	return c.EnsureVolumes(ctx, node, p.claims, func(path string) error {
+		_, err := e.Docker.Exec(ctx, node, "mkdir", "-p", "-m", "0777", path)
+		return clierr.Wrap(err, "make a directory for a volume", "labctl doctor")
+	})
 }
 
 // readyStep waits until the lab was ready for the first time.
