@@ -17,5 +17,5 @@ func (t *timings) add(x Timing) {
 func (t *timings) all() []Timing {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]Timing(nil), t.list...)
+	return append([]Timing{}, t.list...)
 }

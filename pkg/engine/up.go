@@ -188,12 +188,22 @@ func (e *Engine) readyStep(p *installation, s *site) step {
 			}
 			err = s.client.WaitReady(ctx, p.namespace, objects, func(w kube.WorkloadStatus) { r.row(workloadRow(w)) })
 			if err != nil {
-				return "", clierr.Wrap(err, "wait for "+p.name, "labctl status "+p.name)
+				return "", p.stuck(err)
 			}
 			stamp := map[string]string{annotationReady: time.Now().UTC().Format(time.RFC3339)}
 			return "all ready", s.client.AnnotateNamespace(ctx, p.namespace, stamp)
 		},
 	}
+}
+
+// stuck adds to the error of a lab that does not become ready where to look.
+func (p *installation) stuck(err error) error {
+	look := fmt.Sprintf("labctl logs %s; labctl status %s\nkubectl uses the cluster after: export KUBECONFIG=$(labctl kubeconfig %s --path)", p.name, p.name, p.name)
+	d := clierr.Describe(err)
+	if d.Hint != "" {
+		look = d.Hint + "\n" + look
+	}
+	return &clierr.Error{Op: "wait for " + p.name, Err: err, Hint: look, Detail: d.Detail, ID: d.ID}
 }
 
 // workloadRow turns the state of a workload into a line of progress.
