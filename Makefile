@@ -96,7 +96,7 @@ dist: ## Build the six release binaries, completions and man pages into dist/
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags "$(LDFLAGS)" \
 			-o dist/labctl_$${os}_$$arch$$(test $$os != windows || echo .exe) ./cmd/labctl; \
 	done
-	go run ./cmd/gendocs -man dist/man -completions dist/completions
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run ./cmd/gendocs -man dist/man -completions dist/completions
 
 .PHONY: bench
 bench: build ## Measure `labctl up` against bare kind and against the way by hand (BENCH="-rounds 1")

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -63,8 +65,23 @@ func commands() *cobra.Command {
 	return cmd
 }
 
+// placeholder is <lab> in a usage line, which the generator of man pages takes
+// for HTML and drops.
+var placeholder = regexp.MustCompile(`<[a-z-]+>`)
+
 func writeMan(cmd *cobra.Command, dir string) error {
+	upper(cmd)
 	return doc.GenManTree(cmd, &doc.GenManHeader{Section: "1", Source: "labctl", Manual: "labctl"}, dir)
+}
+
+// upper writes placeholders as man pages do: labctl up LAB.
+func upper(cmd *cobra.Command) {
+	for _, text := range []*string{&cmd.Use, &cmd.Short, &cmd.Long} {
+		*text = placeholder.ReplaceAllStringFunc(*text, func(p string) string { return strings.ToUpper(strings.Trim(p, "<>")) })
+	}
+	for _, c := range cmd.Commands() {
+		upper(c)
+	}
 }
 
 func writeCompletions(cmd *cobra.Command, dir string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +34,9 @@ func TestManAndCompletions(t *testing.T) {
 		if pages[name] == "" {
 			t.Errorf("no man page %s", name)
 		}
+	}
+	if !strings.Contains(pages["labctl-up.1"], "labctl up LAB") {
+		t.Errorf("the man page of up names no argument:\n%s", pages["labctl-up.1"])
 	}
 	for _, name := range []string{"labctl.bash", "labctl.fish", "labctl.ps1", "labctl.zsh"} {
 		if scripts[name] == "" {
