@@ -68,6 +68,7 @@ golden: ## Write the golden files anew
 .PHONY: lint
 lint: $(LINT_VENV)/.done ## Run all linters: Go, YAML, Markdown, Python
 	$(TOOL) golangci-lint run ./...
+	$(TOOL) actionlint
 	$(LINT_VENV)/bin/yamllint --strict .
 	$(LINT_VENV)/bin/rumdl check --quiet .
 	$(LINT_VENV)/bin/ruff check images .ci/summary
