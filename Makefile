@@ -16,6 +16,8 @@ LINT_VENV := bin/venv/lint
 TEST_VENV := bin/venv/test
 # The tools have a module of their own, so that their dependencies never become the product's.
 TOOL      := go tool -modfile=.ci/tools/go.mod
+# Apart from the other tools, because it needs another version of a YAML library than they do.
+ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # The race detector needs a C compiler; a machine without one runs the same tests without it.
 RACE = $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)
@@ -68,7 +70,7 @@ golden: ## Write the golden files anew
 .PHONY: lint
 lint: $(LINT_VENV)/.done ## Run all linters: Go, YAML, Markdown, Python
 	$(TOOL) golangci-lint run ./...
-	$(TOOL) actionlint
+	$(ACTIONLINT)
 	$(LINT_VENV)/bin/yamllint --strict .
 	$(LINT_VENV)/bin/rumdl check --quiet .
 	$(LINT_VENV)/bin/ruff check images .ci/summary
