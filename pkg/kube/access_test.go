@@ -183,6 +183,20 @@ contexts: [{name: work, context: {cluster: work, user: me}}]
 	}
 }
 
+func TestMergeLeavesTheCurrentContext(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "config") // a file that is not there has no current context
+	for _, use := range []bool{false, true} {
+		if err := MergeKubeconfig(path, kubeconfig("https://x"), "labctl", "lab-x", use); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := clientcmd.LoadFromFile(path)
+		if err != nil || cfg.Contexts["labctl"] == nil || (cfg.CurrentContext == "labctl") != use {
+			t.Errorf("use %v: current context %q, %v", use, cfg.CurrentContext, err)
+		}
+	}
+}
+
 func TestMergeKeepsABrokenFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "config")

@@ -30,7 +30,7 @@ var hints = map[string]string{
 	idUnschedulable: "No node has room for it. Take down another lab (labctl down <lab>) or give the cluster more memory and CPU.",
 	idForbidden:     "A rule of the cluster (quota, pod security, admission) or a broken manifest keeps the pod from being made.",
 	idRollout:       "Look at its pods and events.",
-	idJob:           "Its log says why. Delete the Job's namespace or run labctl reset to try again.",
+	idJob:           "Its log says why. To try again: labctl down <lab>, then labctl up <lab> (its namespace is lab-<lab>).",
 }
 
 // explain makes an error of a workload that failed: why, the last lines of its

@@ -45,8 +45,8 @@ func single(kubeconfig []byte, name, namespace string) (*api.Config, error) {
 }
 
 // MergeKubeconfig adds kubeconfig's current context to a file under a name,
-// replacing what had that name. The file's current context stays, unless it has
-// none or use is set.
+// replacing what had that name. The file's current context changes only if use
+// is set, even when it has none: kubectl then does nothing by accident.
 func MergeKubeconfig(path string, kubeconfig []byte, name, namespace string, use bool) error {
 	add, err := single(kubeconfig, name, namespace)
 	if err != nil {
@@ -54,7 +54,7 @@ func MergeKubeconfig(path string, kubeconfig []byte, name, namespace string, use
 	}
 	return edit(path, func(cfg *api.Config) bool {
 		cfg.Clusters[name], cfg.AuthInfos[name], cfg.Contexts[name] = add.Clusters[name], add.AuthInfos[name], add.Contexts[name]
-		if use || cfg.CurrentContext == "" {
+		if use {
 			cfg.CurrentContext = name
 		}
 		return true
