@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"labctl.dev/labctl/pkg/internal/execx"
@@ -89,19 +90,16 @@ func (c *CLI) WriteFile(ctx context.Context, container, path string, content []b
 	return nil
 }
 
-// notFoundTexts are the engine's words for a missing object; its command line
-// has no exit code of its own for it.
-var notFoundTexts = []string{"No such container", "No such image", "No such network", "No such volume", "No such object", "no such volume", "not found"}
+// notFound is the engine's words for a missing object; its command line has no
+// exit code of its own for it. They differ with the release and the command, so
+// case does not count, but what is missing does: a context, a program in a
+// container or an image's manifest that is "not found" is another matter.
+var notFound = regexp.MustCompile(`(?i)\bno such (container|image|object|network|volume)\b|\bnetwork \S+ not found\b`)
 
 func translate(err error) error {
 	var exit *execx.ExitError
-	if !errors.As(err, &exit) {
-		return err
-	}
-	for _, t := range notFoundTexts {
-		if strings.Contains(exit.Stderr, t) {
-			return fmt.Errorf("%w: %w", ErrNotFound, err)
-		}
+	if errors.As(err, &exit) && notFound.MatchString(exit.Stderr) {
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	return err
 }
