@@ -58,7 +58,8 @@ var _ Runner = Local{}
 const stopGrace = 10 * time.Second
 
 // Run starts the process in a process group of its own, so that a Ctrl-C typed
-// at the terminal reaches labctl alone, which then decides what to end.
+// at the terminal reaches labctl alone, which then decides what to end. On Linux
+// the process is told to end too when labctl itself is killed.
 func (Local) Run(ctx context.Context, c Cmd) error {
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	if len(c.Env) > 0 {
@@ -72,7 +73,7 @@ func (Local) Run(ctx context.Context, c Cmd) error {
 	}
 	ownGroup(cmd)
 	cmd.WaitDelay = stopGrace
-	err := cmd.Run()
+	err := run(cmd)
 	if ctxErr := context.Cause(ctx); ctxErr != nil && err != nil {
 		return fmt.Errorf("%s: %w", c.Name, ctxErr)
 	}
