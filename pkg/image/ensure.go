@@ -19,17 +19,15 @@ import (
 // in the cache, or in the engine for those that are used from there. What is
 // ready already costs a few requests. Rows of StepID tell how far it is.
 func (s *Store) Ensure(ctx context.Context, names []string, sink ui.Sink) (map[string]Ref, error) {
-	return s.ensure(ctx, names, sink, false)
+	return s.fill(ctx, s.newRun(sink), names)
 }
 
-// Build makes the named images as Ensure does; with force also those that are
-// ready, from what the engine and Go have cached.
+// Build makes the named images as Ensure does, but neither they nor what they
+// are built on come from the configured registry; with force it makes also those
+// that are ready, from what the engine and Go have cached.
 func (s *Store) Build(ctx context.Context, names []string, force bool, sink ui.Sink) (map[string]Ref, error) {
-	return s.ensure(ctx, names, sink, force)
-}
-
-func (s *Store) ensure(ctx context.Context, names []string, sink ui.Sink, force bool) (map[string]Ref, error) {
 	r := s.newRun(sink)
+	r.noPull = true
 	for _, n := range names {
 		r.force[n] = force
 	}
@@ -171,6 +169,7 @@ type run struct {
 	sink   ui.Sink
 	wanted map[string]bool
 	force  map[string]bool // of those, what is made although it is there
+	noPull bool            // never ask the configured registry
 	reg    *cache.Registry // nil as long as no cache is needed
 
 	mu      sync.Mutex

@@ -57,8 +57,10 @@ func (r *run) obtain(ctx context.Context, name string) (ref Ref, how string, err
 				return ref, "stored", r.store(ctx, ref)
 			}
 		}
-		if ref, ok := r.copyFromRegistry(ctx, refs); ok {
-			return ref, "pulled", nil
+		if !r.noPull {
+			if ref, ok := r.copyFromRegistry(ctx, refs); ok {
+				return ref, "pulled", nil
+			}
 		}
 	}
 	if ref, how, err = r.engine(ctx, name); err != nil {
@@ -90,7 +92,7 @@ func (r *run) intoEngine(ctx context.Context, name string) (ref Ref, how string,
 	if err != nil {
 		return Ref{}, "", err
 	}
-	if !r.force[name] {
+	if !r.noPull {
 		if ref, ok := r.pullIntoEngine(ctx, refs); ok {
 			return ref, "pulled", nil
 		}

@@ -236,6 +236,26 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// Neither an image nor its base comes from the registry when it is to be built.
+func TestBuildNeverPulls(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	outside, _ := testRegistry(t)
+	if _, err := newEngine(t).store(nil).PushTo(ctx, outside, []string{"app", "debian", "node", "registry"}, ui.Discard()); err != nil {
+		t.Fatal(err)
+	}
+	for _, force := range []bool{false, true} {
+		e := newEngine(t)
+		s := e.store(func(o *image.Options) { o.Registry = outside })
+		if _, err := s.Build(ctx, []string{"app", "node"}, force, ui.Discard()); err != nil {
+			t.Fatal(err)
+		}
+		if p, b, d, n := e.count("docker pull"), e.count("docker build --"), e.count("mmdebstrap"), e.count("node"); p != 0 || b != 2 || d != 1 || n != 1 {
+			t.Errorf("force %v: %d pulls, %d builds, %d root file systems, %d nodes", force, p, b, d, n)
+		}
+	}
+}
+
 func TestRegistryIsDown(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
