@@ -15,6 +15,12 @@ import (
 
 // assess says where each object stands.
 func (j *judge) assess(v view, refs []ref) []WorkloadStatus {
+	j.claims = make(map[string]finding)
+	for _, o := range v.claims {
+		if f, stuck := j.volume(o, v.eventsOf(o.UID)); stuck {
+			j.claims[o.Name] = f
+		}
+	}
 	rows := make([]WorkloadStatus, 0, len(refs))
 	for _, r := range refs {
 		rows = append(rows, j.one(v, r))
@@ -48,7 +54,7 @@ func (j *judge) one(v view, r ref) WorkloadStatus {
 		}
 	case "PersistentVolumeClaim":
 		if o, ok := named(v.claims, r.name); ok {
-			return claim(v, w, o)
+			return j.claim(v, w, o)
 		}
 	}
 	return w
@@ -200,6 +206,12 @@ func (j *judge) podless(v view, w WorkloadStatus, o metav1.Object, trouble strin
 
 func (j *judge) job(v view, w WorkloadStatus, o *batchv1.Job) WorkloadStatus {
 	pods := v.podsOf(o, "Job")
+	done := int32(0)
+	for _, p := range pods {
+		if finished(p) {
+			done++
+		}
+	}
 	for _, c := range o.Status.Conditions {
 		if c.Status != corev1.ConditionTrue {
 			continue
@@ -223,6 +235,11 @@ func (j *judge) job(v view, w WorkloadStatus, o *batchv1.Job) WorkloadStatus {
 			return w
 		}
 	}
+	if done > 0 && done >= replicas(o.Spec.Completions) {
+		// The Job itself says so only seconds later.
+		w.Ready, w.Message = true, "completed"
+		return w
+	}
 	if len(pods) == 0 {
 		return j.podless(v, w, o, "", nil)
 	}
@@ -244,7 +261,7 @@ func (j *judge) job(v view, w WorkloadStatus, o *batchv1.Job) WorkloadStatus {
 	return w
 }
 
-func claim(v view, w WorkloadStatus, o *corev1.PersistentVolumeClaim) WorkloadStatus {
+func (j *judge) claim(v view, w WorkloadStatus, o *corev1.PersistentVolumeClaim) WorkloadStatus {
 	events := v.eventsOf(o.UID)
 	switch {
 	case o.Status.Phase == corev1.ClaimBound:
@@ -256,25 +273,11 @@ func claim(v view, w WorkloadStatus, o *corev1.PersistentVolumeClaim) WorkloadSt
 		w.Ready, w.Message = true, "waits for its first pod"
 	default:
 		w.Message = "waiting for a volume"
-		for _, e := range events {
-			if e.Reason == "ProvisioningFailed" {
-				w.Message = "waiting for a volume: " + lastPart(e.Message)
-			}
+		if f, stuck := j.claims[o.Name]; stuck {
+			return w.with("", f)
 		}
 	}
 	return w
-}
-
-// claimed tells whether a pod uses the claim.
-func (v view) claimed(name string) bool {
-	for _, p := range v.pods {
-		for _, vol := range p.Spec.Volumes {
-			if vol.PersistentVolumeClaim != nil && vol.PersistentVolumeClaim.ClaimName == name {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // compute asks kstatus, which knows the rules of each kind's rollout; nil when

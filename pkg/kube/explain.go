@@ -26,7 +26,9 @@ var hints = map[string]string{
 	idCrash: "Its log says why.",
 	idMemory: "Give the container a higher memory limit, or it less to do. If the engine itself runs in a virtual machine, that needs enough memory too " +
 		"(labctl doctor).",
-	idConfig:        "Something that the pod refers to (a Secret, ConfigMap or volume) is missing.",
+	idConfig: "Something that the pod refers to (a Secret, ConfigMap or volume) is missing.",
+	idVolume: "Has the cluster a default StorageClass, and does its provisioner run? kubectl get storageclass lists them. Ask the cluster's administrator " +
+		"to mark one as the default.",
 	idUnschedulable: "No node has room for it. Take down another lab (labctl down <lab>) or give the cluster more memory and CPU.",
 	idForbidden:     "A rule of the cluster (quota, pod security, admission) or a broken manifest keeps the pod from being made.",
 	idRollout:       "Look at its pods and events.",

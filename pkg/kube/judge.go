@@ -10,6 +10,7 @@ const (
 	gracePull      = 30 * time.Second // a registry that is just starting
 	graceConfig    = 10 * time.Second // a Secret that is just being made
 	gracePlacement = 30 * time.Second // a node that is just coming
+	graceVolume    = time.Minute      // a provisioner that tries again
 	// steady is how long a container without a readiness probe must run: it
 	// counts as ready as soon as it is started, even if it crashes right after.
 	steady = 2 * time.Second
@@ -31,6 +32,8 @@ type judge struct {
 	since map[string]time.Time
 	seen  map[string]bool
 	calm  map[string]int32
+	// claims are those of this pass that get no volume.
+	claims map[string]finding
 	// next is when a grace runs out, so that the caller looks again.
 	next time.Duration
 }

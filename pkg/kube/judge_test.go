@@ -121,7 +121,7 @@ func TestPodTrouble(t *testing.T) {
 		"just made":          {pod: waiting("ContainerCreating", ""), message: "creating containers"},
 		"pulling":            {pod: waiting("ContainerCreating", ""), events: [][2]string{{"Pulling", `Pulling image "registry.labctl/app:1"`}}, message: "pulling registry.labctl/app"},
 		"pulled":             {pod: waiting("ContainerCreating", ""), events: [][2]string{{"Pulling", `Pulling image "registry.labctl/app:1"`}, {"Pulled", `Successfully pulled image "registry.labctl/app:1" in 1s`}}, message: "creating containers"},
-		"no volume":          {pod: waiting("ContainerCreating", ""), events: [][2]string{{"FailedMount", `MountVolume.SetUp failed for volume "v" : secret "x" not found`}}, message: `waiting for a volume: MountVolume.SetUp failed for volume "v" : secret "x" not found`},
+		"no volume":          {pod: waiting("ContainerCreating", ""), events: [][2]string{{"FailedMount", `MountVolume.SetUp failed for volume "v" : secret "x" not found`}}, later: true, id: idConfig, message: `waiting for a volume: MountVolume.SetUp failed for volume "v" : secret "x" not found`},
 		"not ready":          {pod: running(0), message: "runs, not ready"},
 		"probe":              {pod: running(0), events: [][2]string{{"Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"}}, message: "runs, not ready, readiness probe: 503"},
 		"first memory death": {pod: crashing(1, "OOMKilled"), now: true, later: true, id: idMemory, message: "memory limit of 64Mi"},
@@ -269,6 +269,14 @@ func TestJobs(t *testing.T) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: reason}}}}
 		})
 	}
+	// The kubelet has told of the container, the Job controller not of the Job.
+	ended := func(code int32) *corev1.Pod {
+		return pod("seed-1", "job", func(p *corev1.Pod) {
+			running(0)(p)
+			p.Spec.RestartPolicy = corev1.RestartPolicyNever
+			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code}}
+		})
+	}
 	for name, tt := range map[string]struct {
 		job           *batchv1.Job
 		pods          []*corev1.Pod
@@ -284,6 +292,8 @@ func TestJobs(t *testing.T) {
 		"second try": {job(func(s *batchv1.JobStatus) { s.Failed = 1 }), []*corev1.Pod{pod("seed-2", "job", waiting("ContainerCreating", ""))}, false, false, "attempt 2 of 3, creating"},
 		"crashing":   {job(func(*batchv1.JobStatus) {}), []*corev1.Pod{pod("seed-1", "job", crashing(4, "Error"))}, false, false, "restarted 4 times"},
 		"no memory":  {job(func(s *batchv1.JobStatus) { s.Failed = 1 }), []*corev1.Pod{failed("OOMKilled")}, false, true, "memory limit"},
+		"ended":      {job(func(*batchv1.JobStatus) {}), []*corev1.Pod{ended(0)}, true, false, "completed"},
+		"not well":   {job(func(*batchv1.JobStatus) {}), []*corev1.Pod{ended(1)}, false, false, "exit code 1"},
 		"no pod yet": {job(func(*batchv1.JobStatus) {}), nil, false, false, "waiting for pods"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -336,6 +346,40 @@ func TestClaims(t *testing.T) {
 		j.begin(noon)
 		if row := j.assess(tt.v, []ref{{"PersistentVolumeClaim", "data"}})[0]; row.Ready != tt.want {
 			t.Errorf("%s: %+v", name, row)
+		}
+	}
+}
+
+// TestNoVolume has a StatefulSet's pod wait for a claim that is not among the
+// objects.
+func TestNoVolume(t *testing.T) {
+	t.Parallel()
+	for reason, after := range map[string]time.Duration{"FailedBinding": gracePlacement, "ProvisioningFailed": graceVolume} {
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data", UID: "pvc"}, Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}}
+		user := pod("user", "x", func(p *corev1.Pod) {
+			unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.")(p)
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
+		})
+		v := view{claims: []*corev1.PersistentVolumeClaim{claim}, pods: []*corev1.Pod{user}, events: []*corev1.Event{{
+			InvolvedObject: corev1.ObjectReference{UID: "pvc"}, Reason: reason, Message: "no storage class is set",
+		}}}
+		j := newJudge()
+		for _, at := range []time.Duration{0, after} {
+			j.begin(noon.Add(at))
+			for _, row := range j.assess(v, []ref{{"Pod", "user"}, {"PersistentVolumeClaim", "data"}}) {
+				if row.Failed != (at > 0) || row.id != idVolume || row.Reason != reason || !strings.Contains(row.Message, "claim data: no storage class is set") {
+					t.Errorf("%s after %s: %+v", reason, at, row)
+				}
+			}
+			j.end()
+		}
+		if hints[idVolume] == "" {
+			t.Error("no hint")
+		}
+		claim.Status.Phase = corev1.ClaimBound
+		j.begin(noon.Add(2 * time.Minute))
+		if row := j.assess(v, []ref{{"Pod", "user"}})[0]; row.Failed {
+			t.Errorf("%s, then bound: %+v", reason, row)
 		}
 	}
 }

@@ -30,6 +30,7 @@ const (
 	idForbidden     = "pod-forbidden"
 	idRollout       = "rollout-stuck"
 	idJob           = "job-failed"
+	idVolume        = "volume"
 	idTimeout       = "wait-timeout"
 )
 
@@ -44,6 +45,9 @@ func (j *judge) pod(p *corev1.Pod, events []*corev1.Event) finding {
 		return finding{ready: true, message: "ready", restarts: restarts(p)}
 	}
 	if f, waits := j.scheduling(p, events); waits {
+		return f
+	}
+	if f, trouble := j.mount(p, events); trouble {
 		return f
 	}
 	all := append(append([]corev1.ContainerStatus(nil), p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
@@ -114,7 +118,8 @@ func outOfMemory(p *corev1.Pod, container string) string {
 	return fmt.Sprintf("container %s ran out of memory and was killed", container)
 }
 
-// notYet are reasons of a scheduler that pass by themselves.
+// notYet are reasons of a scheduler that pass by themselves. A volume that does
+// not come is judged by its claim.
 var notYet = regexp.MustCompile(`node\.kubernetes\.io/(not-ready|unreachable|network-unavailable)|node\.cloudprovider\.kubernetes\.io/uninitialized|` +
 	`unbound immediate PersistentVolumeClaims|waiting for ephemeral volume`)
 
@@ -122,6 +127,11 @@ var notYet = regexp.MustCompile(`node\.kubernetes\.io/(not-ready|unreachable|net
 func (j *judge) scheduling(p *corev1.Pod, events []*corev1.Event) (finding, bool) {
 	if p.Spec.NodeName != "" {
 		return finding{}, false
+	}
+	for _, name := range claimsOf(p) {
+		if f, ok := j.claims[name]; ok {
+			return f, true
+		}
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Type != corev1.PodScheduled || c.Status == corev1.ConditionTrue {

@@ -34,7 +34,7 @@ func creating(p *corev1.Pod, events []*corev1.Event) string {
 			for image := range pulling {
 				text = "pulling " + shortImage(image)
 			}
-		case "FailedMount", "FailedAttachVolume":
+		case "FailedAttachVolume": // may take minutes where a volume changes its node
 			text = "waiting for a volume: " + lastPart(e.Message)
 		case "SuccessfulAttachVolume":
 			text = "creating containers"
