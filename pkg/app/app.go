@@ -88,14 +88,14 @@ func Run(ctx context.Context, streams *iostreams.Streams, lookupEnv func(string)
 	return clierr.Code(err)
 }
 
-// isUsage tells cobra's own errors about flags and commands, which have no
-// type, from ours.
+// isUsage tells cobra's own errors about commands and groups of flags, which
+// have no type and no hook, from ours.
 func isUsage(err error) bool {
 	var known *clierr.Error
 	if errors.As(err, &known) {
 		return false
 	}
-	for _, p := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs an argument", "invalid argument"} {
+	for _, p := range []string{"unknown command", "if any flags in the group"} {
 		if strings.HasPrefix(err.Error(), p) {
 			return true
 		}

@@ -45,6 +45,16 @@ func MaxArgs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+// MinArgs is cobra.MinimumNArgs with a message that shows the usage.
+func MinArgs(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= n {
+			return nil
+		}
+		return argsError(cmd, "needs %s, got %d arguments", what, len(args))
+	}
+}
+
 // RangeArgs is cobra.RangeArgs with a message that shows the usage.
 func RangeArgs(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -8,6 +8,7 @@ package doctor
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -127,7 +128,7 @@ type Deps struct {
 // an engine that is started here goes to stateDir.
 func Local(version, stateDir string) Deps {
 	m := host.Local()
-	return Deps{Machine: m, Version: version, Fixer: fix.Local(m, stateDir)}
+	return Deps{Machine: m, Version: version, Fixer: fix.Local(m, filepath.Join(stateDir, "logs"))}
 }
 
 // Doctor examines one machine.

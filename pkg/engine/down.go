@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cluster"
+	"labctl.dev/labctl/pkg/image/cache"
 	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/ui"
 )
@@ -43,17 +45,45 @@ func (e *Engine) downLab(ctx context.Context, r *runner, o DownOptions, res *Dow
 		return err
 	}
 	defer unlock()
-	if target.Existing() {
-		client, err := e.connect(ctx, target)
-		if err != nil {
-			return err
-		}
-		if err := r.run(ctx, e.removeStep(client, o.Lab, res)); err != nil {
-			return err
-		}
-		return e.State.ForgetTarget(o.Lab)
+	switch {
+	case o.Forget:
+		res.Removed = append(res.Removed, fmt.Sprintf("the memory of %s on %s", o.Lab, target))
+		return e.forget(o.Lab)
+	case target.Existing():
+		return e.downExisting(ctx, r, o.Lab, target, res)
+	default:
+		return e.downLocal(ctx, r, o, res)
 	}
-	return e.downLocal(ctx, r, o, res)
+}
+
+// downExisting removes a lab from a cluster that is not ours.
+func (e *Engine) downExisting(ctx context.Context, r *runner, lab string, t Target, res *DownResult) error {
+	client, err := e.connect(ctx, t)
+	if err == nil {
+		err = r.run(ctx, e.removeStep(client, lab, res))
+	}
+	if err != nil {
+		return clierr.Wrap(err, fmt.Sprintf("remove %s from %s", lab, t), fmt.Sprintf("labctl down %s once the cluster answers again;\nif it is gone for good: labctl down %s --forget", lab, lab))
+	}
+	return e.forget(lab)
+}
+
+// forget drops what this machine knows of a lab: where it is, and the
+// kubeconfigs that lead to it.
+func (e *Engine) forget(lab string) error {
+	merged, err := e.State.Merged()
+	if err != nil {
+		return err
+	}
+	for _, m := range merged {
+		if m.Lab != lab {
+			continue
+		}
+		if err := kube.UnmergeKubeconfig(m.File, m.Context); err != nil {
+			return clierr.Wrap(err, "take context "+m.Context+" out of "+m.File, "correct the file and run the same command again")
+		}
+	}
+	return errors.Join(e.State.ForgetMerged(lab), e.State.ForgetCluster(labKubeconfig(lab)), e.State.ForgetTarget(lab))
 }
 
 // known refuses names of labs that never were: a lab that was renamed or taken
@@ -72,7 +102,7 @@ func (e *Engine) known(name string) error {
 // downLocal removes a lab from the local cluster, and the cluster with its last
 // lab.
 func (e *Engine) downLocal(ctx context.Context, r *runner, o DownOptions, res *DownResult) error {
-	st, err := e.Cluster.State(ctx, e.ClusterName)
+	st, err := e.clusterState(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +118,7 @@ func (e *Engine) downLocal(ctx context.Context, r *runner, o DownOptions, res *D
 		if err := r.run(ctx, step{id: "start", title: "Cluster", run: func(ctx context.Context, _ reporter) (string, error) {
 			return "started, to remove the lab", e.start(ctx)
 		}}); err != nil {
-			return err
+			return clierr.Wrap(err, "start the cluster", "labctl down --all removes it with all its labs")
 		}
 	}
 	client, err := e.connect(ctx, Target{})
@@ -97,7 +127,7 @@ func (e *Engine) downLocal(ctx context.Context, r *runner, o DownOptions, res *D
 	}
 	labs, err := client.ListNamespaces(ctx, labelLab)
 	if err != nil {
-		return err
+		return clierr.Wrap(err, "ask the cluster for its labs", "labctl down --all removes the cluster with all its labs")
 	}
 	ours := slices.DeleteFunc(labs, func(ns corev1.Namespace) bool { return ns.Labels[labelLab] == o.Lab })
 	if len(ours) == 0 && !o.KeepCluster {
@@ -123,6 +153,9 @@ func (e *Engine) removeStep(client *kube.Client, lab string, res *DownResult) st
 			made := ns.Annotations[annotationCreated] == "true"
 			if err := e.removeLab(ctx, client, lab, made, r); err != nil {
 				return "", clierr.Wrap(err, "remove "+lab, "run the same command again")
+			}
+			if err := e.forget(lab); err != nil {
+				return "", err
 			}
 			res.Labs = append(res.Labs, lab)
 			if made {
@@ -161,6 +194,9 @@ func (e *Engine) removeCluster(ctx context.Context, r *runner, res *DownResult) 
 		for _, lab := range res.Labs {
 			res.Removed = append(res.Removed, "lab "+lab)
 		}
+		if err := e.forgetLocal(); err != nil {
+			return "", err
+		}
 		res.Removed = append(res.Removed, "kind cluster "+e.ClusterName)
 		return "removed", e.tidy(ctx)
 	}})
@@ -172,11 +208,37 @@ func (e *Engine) tidy(ctx context.Context) error {
 	if err := e.State.ForgetCluster(e.ClusterName); err != nil {
 		return err
 	}
+	users, err := e.Cluster.RemoveNetwork(ctx, NetworkName)
+	if err != nil || !onlyCache(users) {
+		return err
+	}
 	if err := e.Images.Container().Leave(ctx, NetworkName); err != nil {
 		return err
 	}
-	_, err := e.Cluster.RemoveNetwork(ctx, NetworkName)
+	_, err = e.Cluster.RemoveNetwork(ctx, NetworkName)
 	return err
+}
+
+// onlyCache tells whether nobody but the image cache is left on the network; a
+// cluster by another name may still need both.
+func onlyCache(users []string) bool { return len(users) == 1 && users[0] == cache.Name }
+
+// forgetLocal drops the kubeconfigs of all labs of the local cluster.
+func (e *Engine) forgetLocal() error {
+	labs, err := e.Catalog.Names()
+	if err != nil {
+		return err
+	}
+	for _, lab := range labs {
+		_, remembered, err := e.State.Target(lab)
+		if err == nil && !remembered {
+			err = e.forget(lab)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // downAll removes every lab on every target, the cluster, and on demand the
@@ -187,10 +249,20 @@ func (e *Engine) downAll(ctx context.Context, r *runner, o DownOptions, res *Dow
 		return err
 	}
 	defer unlock()
-	if err := e.downRemembered(ctx, r, res); err != nil {
-		return err
+	// A cluster that can't be reached does not stop the rest.
+	unreached := e.downRemembered(ctx, r, o, res)
+	if err := e.downCluster(ctx, r, o, res); err != nil {
+		return errors.Join(unreached, err)
 	}
-	st, err := e.Cluster.State(ctx, e.ClusterName)
+	if !o.Purge {
+		return unreached
+	}
+	return errors.Join(unreached, e.purge(ctx, r, res))
+}
+
+// downCluster removes the local cluster, or all its labs.
+func (e *Engine) downCluster(ctx context.Context, r *runner, o DownOptions, res *DownResult) error {
+	st, err := e.clusterState(ctx)
 	if err != nil {
 		return err
 	}
@@ -198,33 +270,34 @@ func (e *Engine) downAll(ctx context.Context, r *runner, o DownOptions, res *Dow
 	case st.Phase == cluster.Foreign:
 		res.Kept = append(res.Kept, fmt.Sprintf("kind cluster %s (%s)", e.ClusterName, st.Why))
 	case st.Phase != cluster.Absent && !o.KeepCluster:
-		if err := e.removeCluster(ctx, r, res); err != nil {
-			return err
-		}
+		return e.removeCluster(ctx, r, res)
 	case st.Phase != cluster.Absent:
-		if err := e.downEvery(ctx, r, res); err != nil {
-			return err
-		}
-	default:
-		if err := e.tidy(ctx); err != nil {
-			return err
-		}
+		return e.downEvery(ctx, r, res)
 	}
-	if !o.Purge {
-		return nil
+	return e.tidy(ctx)
+}
+
+// purge removes the image cache, every image of ours and the state directory.
+func (e *Engine) purge(ctx context.Context, r *runner, res *DownResult) error {
+	users, err := e.Cluster.RemoveNetwork(ctx, NetworkName)
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		return clierr.New("remove those first", "the image cache is in use by %s", strings.Join(users, ", "))
 	}
 	return r.run(ctx, step{id: "purge", title: "Image cache and state", run: func(ctx context.Context, _ reporter) (string, error) {
-		if err := e.Images.Container().Remove(ctx); err != nil {
+		if err := e.Images.Remove(ctx); err != nil {
 			return "", err
 		}
-		res.Removed = append(res.Removed, "image cache", "state directory")
+		res.Removed = append(res.Removed, "image cache", "images", "state directory")
 		return "removed", e.State.Purge()
 	}})
 }
 
-// downRemembered removes the labs that were put on existing clusters. A cluster
-// that can't be reached does not stop the rest.
-func (e *Engine) downRemembered(ctx context.Context, r *runner, res *DownResult) error {
+// downRemembered removes the labs that were put on existing clusters. With purge
+// those that can't be reached are forgotten.
+func (e *Engine) downRemembered(ctx context.Context, r *runner, o DownOptions, res *DownResult) error {
 	targets, err := e.State.Targets()
 	if err != nil {
 		return err
@@ -232,15 +305,11 @@ func (e *Engine) downRemembered(ctx context.Context, r *runner, res *DownResult)
 	var failed []error
 	for lab, remembered := range targets {
 		t := Target{Kubeconfig: remembered.Kubeconfig, Context: remembered.Context}
-		client, err := e.connect(ctx, t)
-		if err == nil {
-			err = r.run(ctx, e.removeStep(client, lab, res))
-		}
-		if err != nil {
-			failed = append(failed, clierr.Wrap(err, fmt.Sprintf("remove %s from %s", lab, t), "labctl down "+lab+" once the cluster answers again"))
-			continue
-		}
-		if err := e.State.ForgetTarget(lab); err != nil {
+		err := e.locked(ctx, t, "labctl down --all", r.sink, func() error { return e.downExisting(ctx, r, lab, t, res) })
+		switch {
+		case err != nil && o.Purge:
+			res.Kept = append(res.Kept, fmt.Sprintf("lab %s on %s, which did not answer", lab, t))
+		case err != nil:
 			failed = append(failed, err)
 		}
 	}

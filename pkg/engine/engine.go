@@ -131,7 +131,7 @@ func (e *Engine) lookUp(name string) (catalog.Entry, error) {
 // for the lab, then the local kind cluster.
 func (e *Engine) target(lab string, flags Target) (Target, error) {
 	if flags.Existing() {
-		return flags.absolute()
+		return flags.pinned()
 	}
 	remembered, ok, err := e.State.Target(lab)
 	if err != nil {
@@ -163,6 +163,16 @@ func (e *Engine) lock(ctx context.Context, t Target, command string, sink ui.Sin
 	return unlock, clierr.Wrap(err, "wait for the other labctl", "look for the process named above")
 }
 
+// locked runs f while no other labctl works on the target.
+func (e *Engine) locked(ctx context.Context, t Target, command string, sink ui.Sink, f func() error) error {
+	unlock, err := e.lock(ctx, t, command, sink)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return f()
+}
+
 // endpoints gives the doors of a lab with the commands that open them.
 func endpoints(entry catalog.Entry) []Endpoint {
 	list := make([]Endpoint, 0, len(entry.Lab.Endpoints))
@@ -175,14 +185,25 @@ func endpoints(entry catalog.Entry) []Endpoint {
 // connect gives a client for the target.
 func (e *Engine) connect(ctx context.Context, t Target) (*kube.Client, error) {
 	if t.Existing() {
-		c, err := kube.NewFromFile(t.Kubeconfig, t.Context)
+		c, err := kube.NewFromFile(t.Kubeconfig, t.Context, kube.WithLogger(e.Log))
 		return c, clierr.Wrap(err, "use "+t.String(), "check --kubeconfig and --context")
 	}
 	raw, err := e.Cluster.Kubeconfig(ctx, e.ClusterName)
 	if err != nil {
 		return nil, err
 	}
-	return kube.New(raw, "")
+	return kube.New(raw, "", kube.WithLogger(e.Log))
+}
+
+// clusterState tells where the local cluster stands. A cluster counts as
+// somebody else's only when our own id can be read: with a state directory that
+// is broken, nobody can say whose it is.
+func (e *Engine) clusterState(ctx context.Context) (cluster.State, error) {
+	st, err := e.Cluster.State(ctx, e.ClusterName)
+	if err == nil && st.Phase == cluster.Foreign {
+		_, err = e.State.ClusterID()
+	}
+	return st, err
 }
 
 // releases gives the Helm client of a lab's namespace.

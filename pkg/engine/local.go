@@ -21,7 +21,7 @@ import (
 // cache and cluster up, side by side, and images into the node as soon as both
 // are there.
 func (e *Engine) prepareLocal(ctx context.Context, r *runner, p *installation, ignore []string) (*site, error) {
-	st, err := e.Cluster.State(ctx, e.ClusterName)
+	st, err := e.clusterState(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,8 @@ func (e *Engine) discard(ctx context.Context) error {
 func (e *Engine) bringUp(ctx context.Context, st cluster.State, spec cluster.Spec, r reporter) (string, error) {
 	switch st.Phase {
 	case cluster.Running:
-		return "runs", nil
+		r.update("waiting for its API")
+		return "runs", e.waitAPI(ctx)
 	case cluster.Stopped:
 		r.update("starting")
 		return "started", e.start(ctx)
@@ -199,11 +200,16 @@ func (e *Engine) clusterSpec(ctx context.Context, st cluster.State) (cluster.Spe
 }
 
 // start starts a stopped cluster and waits until its API server answers. The
-// port may have changed, so the kubeconfig is written anew.
+// port may have changed, so the kubeconfig is read anew.
 func (e *Engine) start(ctx context.Context) error {
 	if err := e.Cluster.Start(ctx, e.ClusterName); err != nil {
 		return err
 	}
+	return e.waitAPI(ctx)
+}
+
+// waitAPI waits until the API server answers, and keeps the kubeconfig current.
+func (e *Engine) waitAPI(ctx context.Context) error {
 	raw, err := e.Cluster.Kubeconfig(ctx, e.ClusterName)
 	if err != nil {
 		return err
@@ -211,7 +217,7 @@ func (e *Engine) start(ctx context.Context) error {
 	if err := e.State.WriteKubeconfig(e.ClusterName, raw); err != nil {
 		return err
 	}
-	client, err := kube.New(raw, "")
+	client, err := kube.New(raw, "", kube.WithLogger(e.Log))
 	if err != nil {
 		return err
 	}
@@ -220,14 +226,29 @@ func (e *Engine) start(ctx context.Context) error {
 
 // prefetch pulls the images into the node while kubeadm still works.
 func (e *Engine) prefetch(ctx context.Context, refs map[string]string, r reporter) (string, error) {
+	var repair sync.Mutex
+	node := cluster.NodeName(e.ClusterName)
 	group, ctx := errgroup.WithContext(ctx)
 	for name, ref := range refs {
-		group.Go(func() error {
+		pull := func() error {
 			r.row(ui.Event{Item: name, State: ui.Working, Text: "pulling"})
-			if err := e.Cluster.PullOnNode(ctx, cluster.NodeName(e.ClusterName), ref, func(msg string) {
+			return e.Cluster.PullOnNode(ctx, node, ref, func(msg string) {
 				r.row(ui.Event{Item: name, State: ui.Working, Text: "pulling", Detail: msg})
-			}); err != nil {
-				return err
+			})
+		}
+		group.Go(func() error {
+			err := pull()
+			if err != nil && context.Cause(ctx) == nil {
+				// Most likely bytes in the cache went bad; only reading all of them tells.
+				repair.Lock()
+				_, err = e.Images.Repair(ctx, []string{name}, r)
+				repair.Unlock()
+				if err == nil {
+					err = pull()
+				}
+			}
+			if err != nil {
+				return clierr.Wrap(err, "pull "+name+" into the node", "labctl doctor; then the same command again")
 			}
 			r.row(ui.Event{Item: name, State: ui.Ready})
 			return nil

@@ -90,11 +90,14 @@ func (e *Engine) need(ctx context.Context, p *installation, st cluster.State) (d
 	}
 	client, err := e.connect(ctx, Target{})
 	if err != nil {
-		return need, err
+		e.Log.Debug("can't reach the cluster yet", "error", err)
+		return need, context.Cause(ctx)
 	}
 	used, err := client.Requests(ctx)
 	if err != nil {
-		return need, clierr.Wrap(err, "ask the cluster what its pods request", "labctl status")
+		// It may still be starting; the cluster step waits for it or says why not.
+		e.Log.Debug("can't ask the cluster what its pods request", "error", err)
+		return need, context.Cause(ctx)
 	}
 	base := doctor.BaseNeed()
 	need.MemoryMi += max(used.MemoryBytes>>20-base.MemoryMi, 0)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"labctl.dev/labctl/pkg/cluster"
 	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/lab"
+	"labctl.dev/labctl/pkg/state"
 )
 
 // OpenOptions say which endpoint to open, and what to do once it answers.
@@ -78,7 +80,7 @@ func (e *Engine) join(ctx context.Context, name string, flags Target) (*session,
 		return nil, err
 	}
 	if !target.Existing() {
-		st, err := e.Cluster.State(ctx, e.ClusterName)
+		st, err := e.clusterState(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +188,11 @@ func (e *Engine) Logs(ctx context.Context, o LogsOptions) error {
 		}
 		selector = "app=" + o.Component
 	}
-	return s.client.Logs(ctx, kube.Logs{Namespace: s.namespace, Selector: selector, Follow: o.Follow, Tail: o.Tail, Prefix: o.Component == ""}, o.Out)
+	err = s.client.Logs(ctx, kube.Logs{Namespace: s.namespace, Selector: selector, Follow: o.Follow, Tail: o.Tail, Prefix: o.Component == ""}, o.Out)
+	if o.Follow && errors.Is(context.Cause(ctx), clierr.ErrInterrupted) {
+		return nil // Ctrl-C is how following ends
+	}
+	return err
 }
 
 // Kubeconfig gives the private kubeconfig for a lab.
@@ -202,11 +208,10 @@ func (e *Engine) Kubeconfig(ctx context.Context, name string, flags Target) (*Ku
 	if raw, err = kube.Rename(raw, contextName(name), s.namespace); err != nil {
 		return nil, clierr.Wrap(err, "make a kubeconfig for "+name, "")
 	}
-	// The kubeconfig of a lab has the same fate as that of its cluster.
-	if err := e.State.WriteKubeconfig(contextName(name), raw); err != nil {
+	if err := e.State.WriteKubeconfig(labKubeconfig(name), raw); err != nil {
 		return nil, err
 	}
-	return &Kubeconfig{File: e.State.KubeconfigPath(contextName(name)), Content: raw}, nil
+	return &Kubeconfig{File: e.State.KubeconfigPath(labKubeconfig(name)), Content: raw}, nil
 }
 
 // credentials gives the kubeconfig of a target.
@@ -229,6 +234,13 @@ func (e *Engine) MergeKubeconfig(ctx context.Context, name string, flags Target,
 	if into == "" {
 		into = kube.DefaultFile()
 	}
+	if into, err = filepath.Abs(into); err != nil {
+		return nil, clierr.Wrap(err, "find "+into, "give an absolute path")
+	}
+	// Noted first: a note too many does no harm, a context too many stays for ever.
+	if err := e.State.AddMerged(state.Merged{Lab: name, File: into, Context: contextName(name)}); err != nil {
+		return nil, err
+	}
 	if err := kube.MergeKubeconfig(into, k.Content, contextName(name), Namespace(name), false); err != nil {
 		return nil, clierr.Wrap(err, "merge into "+into, "name another file with --into")
 	}
@@ -236,3 +248,8 @@ func (e *Engine) MergeKubeconfig(ctx context.Context, name string, flags Target,
 }
 
 func contextName(lab string) string { return "labctl-" + lab }
+
+// labKubeconfig is the name under which the state keeps a lab's kubeconfig. No
+// cluster has it: their names hold no double hyphen in practice, and lose
+// nothing but a file that is written anew at each use.
+func labKubeconfig(lab string) string { return "lab--" + lab }

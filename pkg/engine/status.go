@@ -20,7 +20,7 @@ func (e *Engine) Status(ctx context.Context, name string, flags Target) (*Status
 		return e.statusOf(ctx, name, flags)
 	}
 	res := &Status{Labs: []LabStatus{}}
-	st, err := e.Cluster.State(ctx, e.ClusterName)
+	st, err := e.clusterState(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (e *Engine) Status(ctx context.Context, name string, flags Target) (*Status
 			l, err = e.labStatus(ctx, client, lab, target)
 		}
 		if err != nil {
-			l = &LabStatus{Lab: lab, Target: target.String(), Namespace: Namespace(lab), State: "unreachable: " + err.Error()}
+			l = &LabStatus{Lab: lab, Target: target.String(), Namespace: Namespace(lab), State: "unreachable", Release: err.Error()}
 		}
 		res.Labs = append(res.Labs, *l)
 	}
@@ -72,7 +72,7 @@ func (e *Engine) statusOf(ctx context.Context, name string, flags Target) (*Stat
 	}
 	res := &Status{}
 	if !target.Existing() {
-		st, err := e.Cluster.State(ctx, e.ClusterName)
+		st, err := e.clusterState(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -142,8 +142,10 @@ func (e *Engine) labStatus(ctx context.Context, client *kube.Client, lab string,
 func labState(info release.Info, wasReady bool, rows []kube.WorkloadStatus) string {
 	allReady := !slices.ContainsFunc(rows, func(w kube.WorkloadStatus) bool { return !w.Ready })
 	switch {
+	case info.Status == release.StatusFailed:
+		return "failed"
 	case info.Status != release.StatusDeployed:
-		return "installing (labctl up finishes it)"
+		return "installing"
 	case allReady:
 		return "ready"
 	case !wasReady:
@@ -230,7 +232,7 @@ func (e *Engine) power(ctx context.Context, sink ui.Sink, command string, do fun
 		return err
 	}
 	defer unlock()
-	st, err := e.Cluster.State(ctx, e.ClusterName)
+	st, err := e.clusterState(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,22 +3,20 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"path/filepath"
 
 	"labctl.dev/labctl/pkg/clierr"
+	"labctl.dev/labctl/pkg/kube"
 )
 
-// absolute makes the target mean the same in every directory, since it is
-// remembered.
-func (t Target) absolute() (Target, error) {
-	if t.Kubeconfig == "" {
-		return t, nil
-	}
-	abs, err := filepath.Abs(t.Kubeconfig)
+// pinned names file and context, so that the target stays the same cluster when
+// the user's current context, directory or KUBECONFIG changes: it is remembered,
+// and `down` removes things there.
+func (t Target) pinned() (Target, error) {
+	file, name, err := kube.Locate(t.Kubeconfig, t.Context)
 	if err != nil {
-		return t, clierr.Wrap(err, "find "+t.Kubeconfig, "give an absolute path")
+		return t, clierr.Wrap(err, "use "+t.String(), "check --kubeconfig and --context")
 	}
-	t.Kubeconfig = abs
+	t.Kubeconfig, t.Context = file, name
 	return t, nil
 }
 

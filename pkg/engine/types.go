@@ -84,6 +84,7 @@ type DownOptions struct {
 	Lab         string
 	All         bool
 	Target      Target
+	Forget      bool // only forget the lab, whose cluster is gone for good
 	KeepCluster bool // leave the kind cluster when its last lab goes
 	Purge       bool // remove the image cache and the state directory too
 }
@@ -101,7 +102,7 @@ type LabStatus struct {
 	Lab       string                `json:"lab"`
 	Target    string                `json:"target"`
 	Namespace string                `json:"namespace"`
-	State     string                `json:"state"` // ready, starting, not ready, installing, failed
+	State     string                `json:"state"` // ready, starting, not ready, installing, failed, unreachable
 	Release   string                `json:"release"`
 	Workloads []kube.WorkloadStatus `json:"workloads"`
 	Endpoints []Endpoint            `json:"endpoints"`

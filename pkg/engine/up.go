@@ -25,6 +25,10 @@ func (e *Engine) Up(ctx context.Context, o UpOptions, sink ui.Sink) (*UpResult, 
 		return nil, err
 	}
 	defer unlock()
+	// First of all, so that a later command finds what a cut-off one began.
+	if err := e.remember(p); err != nil {
+		return nil, err
+	}
 
 	r := newRunner(sink)
 	res := &UpResult{
@@ -73,7 +77,7 @@ type standing struct {
 // there is something to do.
 func (e *Engine) standing(ctx context.Context, p *installation) (*standing, error) {
 	if !p.target.Existing() {
-		st, err := e.Cluster.State(ctx, e.ClusterName)
+		st, err := e.clusterState(ctx)
 		if err != nil || st.Phase != cluster.Running {
 			return nil, err
 		}
@@ -126,10 +130,6 @@ func (e *Engine) releaseStep(p *installation, s *site) step {
 			return info.Status == release.StatusDeployed, "installed before", err
 		},
 		run: func(ctx context.Context, r reporter) (string, error) {
-			// Where the lab is comes first, so that a cut-off install is found again.
-			if err := e.remember(p); err != nil {
-				return "", err
-			}
 			if err := e.ensureNamespace(ctx, p, s.client); err != nil {
 				return "", err
 			}

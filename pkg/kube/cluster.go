@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,6 +84,29 @@ func Minify(path, context string) ([]byte, error) {
 		return nil, fmt.Errorf("write the kubeconfig: %w", err)
 	}
 	return raw, nil
+}
+
+// Locate gives the absolute path of the kubeconfig file that holds a context,
+// and the context's name. Empty path and context mean what kubectl would use.
+func Locate(path, context string) (file, name string, err error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	cfg, err := rules.Load()
+	if err != nil {
+		return "", "", fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	if context == "" {
+		context = cfg.CurrentContext
+	}
+	c, ok := cfg.Contexts[context]
+	if !ok {
+		return "", "", fmt.Errorf("there is no context %q in the kubeconfig", context)
+	}
+	file, err = filepath.Abs(c.LocationOfOrigin)
+	if err != nil {
+		return "", "", fmt.Errorf("find the kubeconfig: %w", err)
+	}
+	return file, context, nil
 }
 
 // DefaultFile is the kubeconfig that kubectl writes to.

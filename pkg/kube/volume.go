@@ -31,17 +31,23 @@ func (c *Client) EnsureVolumes(ctx context.Context, node string, n int, mkdir fu
 		return fmt.Errorf("list volumes: %w", err)
 	}
 	for _, pv := range list.Items {
-		if pv.Status.Phase == corev1.VolumeAvailable || pv.Status.Phase == corev1.VolumePending {
-			n--
+		if pv.Status.Phase != corev1.VolumeAvailable && pv.Status.Phase != corev1.VolumePending || pv.Spec.HostPath == nil {
+			continue
 		}
-	}
-	for ; n > 0; n-- {
-		pv, err := api.Create(ctx, warmVolume(node), metav1.CreateOptions{})
-		if err != nil {
-			return fmt.Errorf("make a volume: %w", err)
-		}
+		// Once more: the directory may be gone, and making it again costs nothing.
 		if err := mkdir(pv.Spec.HostPath.Path); err != nil {
 			return err
+		}
+		n--
+	}
+	for ; n > 0; n-- {
+		pv := warmVolume(node)
+		// A pod must never meet a volume without its directory.
+		if err := mkdir(pv.Spec.HostPath.Path); err != nil {
+			return err
+		}
+		if _, err := api.Create(ctx, pv, metav1.CreateOptions{}); err != nil {
+			return fmt.Errorf("make a volume: %w", err)
 		}
 	}
 	return nil

@@ -206,7 +206,8 @@ func (c *Client) uninstall(ctx context.Context, s *session, name string) error {
 	act := action.NewUninstall(s.helm)
 	act.Timeout = hookTimeout
 	act.DeletionPropagation = "foreground" // an owner stays until its pods are gone
-	if _, err := act.Run(name); err != nil {
+	// The namespace may be on its way out too, and take Helm's record first.
+	if _, err := act.Run(name); err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
 		return fmt.Errorf("uninstall release %s: %w", name, err)
 	}
 	objects, err := parse(last.Manifest, c.namespace)

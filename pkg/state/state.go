@@ -113,7 +113,7 @@ func (d *Dir) ForgetCluster(cluster string) error {
 // directory if nothing else is in it. The caller holds the locks it needs.
 func (d *Dir) Purge() error {
 	var errs []error
-	for _, name := range []string{idDir, clusterDir, targetDir, logDir, lockDir} {
+	for _, name := range []string{idDir, clusterDir, targetDir, logDir, mergedFile, lockDir} {
 		errs = append(errs, os.RemoveAll(filepath.Join(d.root, name)))
 	}
 	entries, err := os.ReadDir(d.root)

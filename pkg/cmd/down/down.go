@@ -68,6 +68,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 	cmdutil.AddTargetFlags(cmd.Flags(), &o.Down.Target)
 	cmdutil.AddOutputFlag(cmd.Flags(), &o.Output)
 	cmd.Flags().BoolVar(&o.Down.All, "all", false, "remove all labs and the cluster")
+	cmd.Flags().BoolVar(&o.Down.Forget, "forget", false, "forget a lab on an existing cluster that is gone for good; removes nothing there")
 	cmd.Flags().BoolVar(&o.Down.KeepCluster, "keep-cluster", false, "leave the kind cluster when its last lab goes")
 	cmd.Flags().BoolVar(&o.Down.Purge, "purge", false, "remove the image cache and labctl's state too (with --all)")
 	return cmd
@@ -79,6 +80,8 @@ func (o *Options) validate() error {
 		return clierr.Usage("labctl down <lab>, or labctl down --all", "which lab?")
 	case o.Down.Lab != "" && o.Down.All:
 		return clierr.Usage("give one of the two", "a lab and --all exclude each other")
+	case o.Down.Forget && o.Down.All:
+		return clierr.Usage("labctl down <lab> --forget", "--forget works on one lab")
 	case o.Down.Purge && !o.Down.All:
 		return clierr.Usage("labctl down --all --purge", "--purge works only with --all")
 	case o.Down.Purge && o.Down.KeepCluster:

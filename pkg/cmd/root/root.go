@@ -3,9 +3,12 @@
 package root
 
 import (
+	"fmt"
+
 	"github.com/MakeNowJust/heredoc/v2"
 	"github.com/spf13/cobra"
 
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmd/doctor"
 	"labctl.dev/labctl/pkg/cmd/down"
 	"labctl.dev/labctl/pkg/cmd/images"
@@ -43,6 +46,9 @@ func NewCmd(f *cmdutil.Factory) *cobra.Command {
 		Args:          cmdutil.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return clierr.Usage(fmt.Sprintf("run `%s --help` for its flags", c.CommandPath()), "%w", err)
+	})
 	pf := cmd.PersistentFlags()
 	pf.StringVar(&f.Global.LabsDir, "labs-dir", "", "directory with labs, instead of the built-in ones")
 	pf.StringVar(&f.Global.StateDir, "state-dir", "", "directory for kubeconfig, locks, logs and your history")

@@ -41,7 +41,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 			labctl shell model-registry
 			labctl shell model-registry -- mlflow experiments search
 		`),
-		Args:              cobra.MinimumNArgs(1),
+		Args:              cmdutil.MinArgs(1, "the name of a lab"),
 		ValidArgsFunction: cmdutil.CompleteLabs(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Shell.Lab, o.Shell.Argv = args[0], args[1:]

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,7 +119,8 @@ func TestLifecycle(t *testing.T) {
 			t.Errorf("shell: exit %d, want that of the command, 7", r.code)
 		}
 	})
-	part("kubeconfig", func(t *testing.T) { wantKubeconfig(t, m) })
+	userConfig := filepath.Join(t.TempDir(), "config")
+	part("kubeconfig", func(t *testing.T) { wantKubeconfig(t, m, userConfig) })
 	part("what the learner changed stays", func(t *testing.T) {
 		kubectl(t, m, "scale", "deployment/mlflow", "--replicas=0")
 		eventually(t, "mlflow has no pod", reconnectTime, func() bool {
@@ -162,6 +164,10 @@ func TestLifecycle(t *testing.T) {
 	part("down leaves nothing", func(t *testing.T) {
 		m.ok(t, "down", labName)
 		wantNothing(t, m)
+		config, err := os.ReadFile(userConfig)
+		if err != nil || strings.Contains(string(config), "labctl") || !strings.Contains(string(config), "current-context: work") {
+			t.Errorf("the user's kubeconfig is not as it was: %v\n%s", err, config)
+		}
 		m.ok(t, "down", "--all")
 	})
 }
@@ -173,7 +179,7 @@ func kubectl(t *testing.T, _ *machine, args ...string) string {
 	return docker(t, append(base, args...)...)
 }
 
-func wantKubeconfig(t *testing.T, m *machine) {
+func wantKubeconfig(t *testing.T, m *machine, mine string) {
 	t.Helper()
 	path := strings.TrimSpace(m.ok(t, "kubeconfig", labName, "--path").stdout)
 	info, err := os.Stat(path)
@@ -183,7 +189,6 @@ func wantKubeconfig(t *testing.T, m *machine) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("the kubeconfig has mode %v", info.Mode().Perm())
 	}
-	mine := filepath.Join(t.TempDir(), "config")
 	before := "apiVersion: v1\nkind: Config\ncurrent-context: work\ncontexts:\n- name: work\n  context: {cluster: c, user: u}\nclusters:\n- name: c\n  cluster: {server: https://example.invalid}\nusers:\n- name: u\n"
 	if err := os.WriteFile(mine, []byte(before), 0o600); err != nil {
 		t.Fatal(err)
@@ -245,8 +250,13 @@ func wantNothing(t *testing.T, m *machine) {
 			t.Errorf("a %s is left: %v", kind, left)
 		}
 	}
-	left, err := filepath.Glob(filepath.Join(m.state, "*", "*kubeconfig*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("kubeconfigs are left: %v %v", left, err)
+	err := filepath.WalkDir(m.state, func(path string, _ fs.DirEntry, err error) error {
+		if strings.Contains(filepath.Base(path), "kubeconfig") {
+			t.Errorf("a kubeconfig is left: %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
