@@ -19,7 +19,9 @@ import (
 // in the cache, or in the engine for those that are used from there. What is
 // ready already costs a few requests. Rows of StepID tell how far it is.
 func (s *Store) Ensure(ctx context.Context, names []string, sink ui.Sink) (map[string]Ref, error) {
-	return s.fill(ctx, s.newRun(sink), names)
+	r := s.newRun(sink)
+	defer r.release()
+	return s.fill(ctx, r, names)
 }
 
 // Build makes the named images as Ensure does, but neither they nor what they
@@ -27,6 +29,7 @@ func (s *Store) Ensure(ctx context.Context, names []string, sink ui.Sink) (map[s
 // that are ready, from what the engine and Go have cached.
 func (s *Store) Build(ctx context.Context, names []string, force bool, sink ui.Sink) (map[string]Ref, error) {
 	r := s.newRun(sink)
+	defer r.release()
 	r.noPull = true
 	for _, n := range names {
 		r.force[n] = force
@@ -34,6 +37,7 @@ func (s *Store) Build(ctx context.Context, names []string, force bool, sink ui.S
 	return s.fill(ctx, r, names)
 }
 
+// fill is Ensure and the like; the caller releases the run.
 func (s *Store) fill(ctx context.Context, r *run, names []string) (map[string]Ref, error) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for _, n := range names {
@@ -41,7 +45,6 @@ func (s *Store) fill(ctx context.Context, r *run, names []string) (map[string]Re
 			return nil, err
 		}
 	}
-	defer r.release()
 	for _, n := range names {
 		r.wanted[n] = true
 		r.row(n, ui.Waiting, "")
@@ -98,44 +101,12 @@ func (r *run) provideAll(ctx context.Context, names []string, found map[string]R
 	return err
 }
 
-// Refs says which version of each named image would be used, without making
-// any: one that is ready, else the first that Ensure would look for. It needs
-// no cache; ready tells those that are there.
-func (s *Store) Refs(ctx context.Context, names []string) (refs map[string]Ref, ready map[string]bool, err error) {
-	r := s.newRun(ui.Discard())
-	refs, ready = map[string]Ref{}, map[string]bool{}
-	addr, err := s.container.Find(ctx)
-	if err != nil && !errors.Is(err, docker.ErrNotFound) {
-		return nil, nil, err
-	}
-	if addr != "" {
-		if r.reg, err = cache.Open(addr); err != nil {
-			return nil, nil, err
-		}
-	}
-	found, err := r.find(ctx, names)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, n := range names {
-		if ref, ok := found[n]; ok {
-			refs[n], ready[n] = ref, true
-			continue
-		}
-		c, err := s.candidates(ctx, n)
-		if err != nil {
-			return nil, nil, err
-		}
-		refs[n] = c[0]
-	}
-	return refs, ready, nil
-}
-
 // Repair reads the named images in the cache from end to end, throws out what
 // is damaged and makes it again. It is for when a node could not pull: to read
 // everything each time would cost seconds.
 func (s *Store) Repair(ctx context.Context, names []string, sink ui.Sink) (map[string]Ref, error) {
 	r := s.newRun(sink)
+	defer r.release()
 	r.deep = true
 	return s.fill(ctx, r, names)
 }
@@ -203,9 +174,24 @@ func (r *run) openCache(ctx context.Context) error {
 			return err
 		}
 	}
-	addr, err := r.s.container.Ensure(ctx, ref.Engine())
+	return r.startCache(ctx, ref)
+}
+
+// startCache makes the cache run with an image that the engine has. Unless it
+// runs already the lock is held for it: two processes must not replace each
+// other's container, and a cache that is just being pruned does not answer.
+func (r *run) startCache(ctx context.Context, ref Ref) error {
+	addr, err := r.s.container.Running(ctx, ref.Engine())
 	if err != nil {
 		return err
+	}
+	if addr == "" {
+		if err := r.acquire(ctx); err != nil {
+			return err
+		}
+		if addr, err = r.s.container.Ensure(ctx, ref.Engine()); err != nil {
+			return err
+		}
 	}
 	r.reg, err = cache.Open(addr)
 	return err
@@ -226,10 +212,11 @@ func (r *run) acquire(ctx context.Context) error {
 	return r.s.removeSpools()
 }
 
-// release gives the lock back.
+// release gives the lock back, if it is held.
 func (r *run) release() {
 	if r.unlock != nil {
 		r.unlock()
+		r.unlock = nil
 	}
 }
 
@@ -316,8 +303,13 @@ func (r *run) heal(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if rmErr := r.s.container.Remove(ctx); rmErr != nil {
+	// Nodes find the cache in networks of theirs.
+	networks, netErr := r.s.container.Networks(ctx)
+	if rmErr := errors.Join(netErr, r.s.container.Remove(ctx)); rmErr != nil {
 		return clierr.Wrap(errors.Join(err, rmErr), "repair the image cache", "remove it with `labctl down --all --purge`")
 	}
-	return r.openCache(ctx)
+	if err := r.openCache(ctx); err != nil {
+		return err
+	}
+	return r.s.container.Rejoin(ctx, networks)
 }

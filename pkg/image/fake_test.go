@@ -54,7 +54,8 @@ type fakeEngine struct {
 	volume  http.Handler // what the cache holds
 	server  *httptest.Server
 	port    string
-	runs    string // image that the cache's container runs
+	runs    string          // image that the cache's container has; "" is no container
+	nets    map[string]bool // networks of the cache's container
 	calls   []string
 	failOn  map[string]error // by prefix of the command line
 	onBuild func()
@@ -156,15 +157,21 @@ func (e *fakeEngine) answer(line string, c execx.Cmd) (string, error) {
 		}
 		return `[{"Id":"sha256:1","Size":5000}]`, nil
 	case strings.HasPrefix(line, "docker inspect --type=container"):
-		if e.server == nil {
+		if e.runs == "" {
 			return "", notFound("container")
 		}
 		return e.container()
 	case strings.HasPrefix(line, "docker run --detach"):
-		e.runs = last
+		e.runs, e.nets = last, map[string]bool{"bridge": true}
 		return "id", e.start(c.Args[indexOf(c.Args, "--publish")+1])
 	case strings.HasPrefix(line, "docker rm --force labctl-cache"):
 		e.stop()
+		e.runs = ""
+		return "", nil
+	case strings.HasPrefix(line, "docker start labctl-cache"):
+		return "", e.start("127.0.0.1:" + e.port + ":5000")
+	case strings.HasPrefix(line, "docker network connect"):
+		e.nets[c.Args[len(c.Args)-2]] = true
 		return "", nil
 	case strings.HasPrefix(line, "docker volume rm"):
 		e.blobs = e.t.TempDir()
@@ -201,11 +208,20 @@ func indexOf(list []string, s string) int {
 }
 
 func (e *fakeEngine) container() (string, error) {
+	status := "running"
+	if e.server == nil {
+		status = "exited"
+	}
+	nets := map[string]any{}
+	for n := range e.nets {
+		nets[n] = map[string]any{}
+	}
 	raw, err := json.Marshal([]any{map[string]any{
-		"Path": "/registry", "Args": []string{"serve", "/config.yml"}, "State": map[string]string{"Status": "running"},
-		"Config":     map[string]any{"Image": e.runs, "Labels": map[string]string{docker.OwnerLabel: docker.OwnerValue}},
-		"HostConfig": map[string]any{"PortBindings": map[string]any{"5000/tcp": []any{map[string]string{"HostIp": "127.0.0.1", "HostPort": e.port}}}},
-		"Mounts":     []any{map[string]string{"Name": "labctl-cache", "Destination": "/var/lib/registry"}},
+		"Path": "/registry", "Args": []string{"serve", "/config.yml"}, "State": map[string]string{"Status": status},
+		"NetworkSettings": map[string]any{"Networks": nets},
+		"Config":          map[string]any{"Image": e.runs, "Labels": map[string]string{docker.OwnerLabel: docker.OwnerValue}},
+		"HostConfig":      map[string]any{"PortBindings": map[string]any{"5000/tcp": []any{map[string]string{"HostIp": "127.0.0.1", "HostPort": e.port}}}},
+		"Mounts":          []any{map[string]string{"Name": "labctl-cache", "Destination": "/var/lib/registry"}},
 	}})
 	return string(raw), err
 }

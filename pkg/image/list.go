@@ -30,8 +30,9 @@ type Entry struct {
 // List tells for every image which version there is and where. It starts the
 // cache when there is one that is stopped, and never builds.
 func (s *Store) List(ctx context.Context) ([]Entry, error) {
-	reg, err := s.existingCache(ctx)
-	if err != nil {
+	r := s.newRun(ui.Discard())
+	defer r.release()
+	if err := r.existingCache(ctx); err != nil {
 		return nil, err
 	}
 	names := s.set.Names()
@@ -40,7 +41,7 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 	g.SetLimit(4)
 	for i, name := range names {
 		g.Go(func() (err error) {
-			out[i], err = s.entry(ctx, reg, name)
+			out[i], err = s.entry(ctx, r.reg, name)
 			return err
 		})
 	}
@@ -48,29 +49,26 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 }
 
 // existingCache opens the cache when it can run without making anything.
-func (s *Store) existingCache(ctx context.Context) (*cache.Registry, error) {
-	addr, err := s.container.Find(ctx)
+func (r *run) existingCache(ctx context.Context) error {
+	addr, err := r.s.container.Find(ctx)
 	if errors.Is(err, docker.ErrNotFound) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := s.newRun(ui.Discard())
-	if addr == "" {
-		refs, err := r.find(ctx, []string{RegistryImage})
-		if err != nil {
-			return nil, err
-		}
-		ref, ok := refs[RegistryImage]
-		if !ok {
-			return nil, nil
-		}
-		if addr, err = s.container.Ensure(ctx, ref.Engine()); err != nil {
-			return nil, err
-		}
+	if addr != "" {
+		r.reg, err = cache.Open(addr)
+		return err
 	}
-	return cache.Open(addr)
+	refs, err := r.find(ctx, []string{RegistryImage})
+	if err != nil {
+		return err
+	}
+	if ref, ok := refs[RegistryImage]; ok {
+		return r.startCache(ctx, ref)
+	}
+	return nil
 }
 
 // entry looks for the best version of one image: one that is ready, else one

@@ -12,6 +12,7 @@ import (
 	"labctl.dev/labctl/pkg/image/build"
 	"labctl.dev/labctl/pkg/image/cache"
 	"labctl.dev/labctl/pkg/internal/docker"
+	"labctl.dev/labctl/pkg/ui"
 )
 
 // PruneOptions says how much goes.
@@ -35,11 +36,11 @@ type PruneReport struct {
 // builds left. Images that a container uses stay.
 func (s *Store) Prune(ctx context.Context, o PruneOptions) (PruneReport, error) {
 	var rep PruneReport
-	unlock, err := s.lock(ctx, nil)
-	if err != nil {
+	r := s.newRun(ui.Discard())
+	defer r.release()
+	if err := r.acquire(ctx); err != nil {
 		return rep, err
 	}
-	defer unlock()
 	keep, err := s.current(ctx)
 	if err != nil {
 		return rep, err
@@ -48,7 +49,7 @@ func (s *Store) Prune(ctx context.Context, o PruneOptions) (PruneReport, error) 
 		// The cache runs on this one; taking its name away would only hide it.
 		keep = slices.DeleteFunc(keep, func(r Ref) bool { return r.Name != RegistryImage })
 	}
-	if err := s.pruneCache(ctx, keep, &rep); err != nil {
+	if err := r.pruneCache(ctx, keep, &rep); err != nil {
 		return rep, err
 	}
 	if err := s.pruneEngine(ctx, keep, &rep); err != nil {
@@ -76,12 +77,11 @@ func (s *Store) current(ctx context.Context) ([]Ref, error) {
 	return refs, nil
 }
 
-func (s *Store) pruneCache(ctx context.Context, keep []Ref, rep *PruneReport) error {
-	reg, err := s.existingCache(ctx)
-	if err != nil || reg == nil {
+func (r *run) pruneCache(ctx context.Context, keep []Ref, rep *PruneReport) error {
+	if err := r.existingCache(ctx); err != nil || r.reg == nil {
 		return err
 	}
-	freed, removed, err := reg.Retain(ctx, s.container, func(e cache.Entry) bool {
+	freed, removed, err := r.reg.Retain(ctx, r.s.container, func(e cache.Entry) bool {
 		return slices.ContainsFunc(keep, func(r Ref) bool { return r.Name == e.Name && r.Tag == e.Tag })
 	})
 	rep.CacheFreed = freed
@@ -117,13 +117,14 @@ func (s *Store) pruneEngine(ctx context.Context, keep []Ref, rep *PruneReport) e
 	return err
 }
 
-// removeBuildContainers removes what an interrupted build left.
+// removeBuildContainers removes what an interrupted build left; the container of
+// a node has a volume without a name too.
 func (s *Store) removeBuildContainers(ctx context.Context) error {
 	ids, err := s.docker.Lines(ctx, "ps", "--all", "--quiet", "--filter", "label="+build.ContainerLabel)
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	_, err = s.docker.Run(ctx, append([]string{"rm", "--force"}, ids...)...)
+	_, err = s.docker.Run(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
 	return err
 }
 

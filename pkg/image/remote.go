@@ -147,20 +147,17 @@ func (t onlyTLS) RoundTrip(req *http.Request) (*http.Response, error) {
 // PushTo copies images from the cache to a registry from which other clusters
 // pull, and gives each image's reference there. What is there already is left.
 func (s *Store) PushTo(ctx context.Context, registry string, names []string, sink ui.Sink) (map[string]string, error) {
-	refs, err := s.Ensure(ctx, names, sink)
-	if err != nil {
-		return nil, err
-	}
-	addr, err := s.EnsureCache(ctx, sink)
-	if err != nil {
-		return nil, err
-	}
-	reg, err := cache.Open(addr)
-	if err != nil {
-		return nil, err
-	}
+	// Held to the end: nobody may collect in the cache or remove spooled layers
+	// while they are read.
 	r := s.newRun(sink)
-	r.reg = reg
+	defer r.release()
+	if err := r.acquire(ctx); err != nil {
+		return nil, err
+	}
+	refs, err := s.fill(ctx, r, names)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]string{}
 	for _, n := range names {
 		if err := r.pushOne(ctx, registry, refs[n]); err != nil {

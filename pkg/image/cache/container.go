@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -103,6 +104,19 @@ func (c *Container) Ensure(ctx context.Context, image string) (string, error) {
 	return c.recreate(ctx, image, err == nil)
 }
 
+// Running gives the address of a cache that runs with the given image and
+// answers; an empty one means that Ensure has something to do.
+func (c *Container) Running(ctx context.Context, image string) (string, error) {
+	cur, err := c.inspect(ctx)
+	if errors.Is(err, docker.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil || cur.State.Status != "running" || !cur.sound(image, c.name) || c.answers(ctx, cur.addr()) != nil {
+		return "", err
+	}
+	return cur.addr(), nil
+}
+
 // wake starts a container that was found and waits until it answers.
 func (c *Container) wake(ctx context.Context, cur inspected) error {
 	switch cur.State.Status {
@@ -123,10 +137,9 @@ func (c *Container) wake(ctx context.Context, cur inspected) error {
 func (c *Container) recreate(ctx context.Context, image string, exists bool) (string, error) {
 	var networks []string
 	if exists {
-		if cur, err := c.inspect(ctx); err == nil {
-			for n := range cur.NetworkSettings.Networks {
-				networks = append(networks, n)
-			}
+		var err error
+		if networks, err = c.Networks(ctx); err != nil {
+			return "", err
 		}
 		if err := c.removeContainer(ctx); err != nil {
 			return "", err
@@ -143,7 +156,7 @@ func (c *Container) recreate(ctx context.Context, image string, exists bool) (st
 		}
 		addr, err := c.create(ctx, image, preferred)
 		if err == nil {
-			return addr, c.rejoin(ctx, networks)
+			return addr, c.Rejoin(ctx, networks)
 		}
 		if nameTaken(err) {
 			// Another labctl was faster; what it made is as good.
@@ -344,7 +357,18 @@ func (c *Container) Leave(ctx context.Context, network string) error {
 	return err
 }
 
-func (c *Container) rejoin(ctx context.Context, networks []string) error {
+// Networks gives the networks that the cache is in, none when it is not there.
+func (c *Container) Networks(ctx context.Context) ([]string, error) {
+	cur, err := c.inspect(ctx)
+	if errors.Is(err, docker.ErrNotFound) {
+		return nil, nil
+	}
+	return slices.Sorted(maps.Keys(cur.NetworkSettings.Networks)), err
+}
+
+// Rejoin puts a cache that was made anew into the networks it was in; those that
+// are gone are left out.
+func (c *Container) Rejoin(ctx context.Context, networks []string) error {
 	for _, n := range networks {
 		if err := c.Join(ctx, n); err != nil && !errors.Is(err, docker.ErrNotFound) {
 			return err
