@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/yaml"
+
 	"labctl.dev/labctl/pkg/internal/golden"
 )
 
@@ -19,11 +21,15 @@ func TestConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := Spec{Name: "labctl", Image: "labctl.local/node:0123", IDDir: "/state/id/0123456789abcdef", Host: host}
-			out, err := s.Config()
+			c, err := s.config()
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden.Equal(t, append(out, '\n'), "config-"+name+".yaml")
+			out, err := yaml.Marshal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.Equal(t, out, "config-"+name+".yaml")
 		})
 	}
 }

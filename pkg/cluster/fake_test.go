@@ -40,6 +40,7 @@ type fakeEngine struct {
 	networks map[string]map[string]string // name → labels
 	calls    []string
 	fail     map[string]string // first words of a command → stderr
+	boots    []string          // what a node prints in each of its lives; nil: it boots
 }
 
 var _ execx.Runner = (*fakeEngine)(nil)
@@ -104,6 +105,16 @@ func (f *fakeEngine) Run(ctx context.Context, c execx.Cmd) error {
 		for _, n := range f.nodes {
 			fmt.Fprintln(out, n.name)
 		}
+	case c.Args[0] == "logs":
+		if f.boots != nil {
+			if len(f.boots) > 0 {
+				fmt.Fprint(out, f.boots[0])
+				f.boots = f.boots[1:]
+			}
+			return nil
+		}
+		fmt.Fprintln(out, "Reached target Multi-User System.")
+	case c.Args[0] == "exec" && strings.Contains(line, "ctr version"):
 	case c.Args[0] == "stop", c.Args[0] == "start", c.Args[0] == "unpause", c.Args[0] == "network":
 	default:
 		return errors.New("fake engine: unexpected: docker " + line)

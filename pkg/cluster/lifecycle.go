@@ -83,8 +83,9 @@ func (m *Manager) Stop(ctx context.Context, name string) error {
 	return nil
 }
 
-// Start starts the nodes of a stopped cluster. The API server's port may have
-// changed: read the kubeconfig anew.
+// Start starts the nodes of a stopped cluster and waits until they have booted:
+// no command may be run in them before. The API server's port may have changed:
+// read the kubeconfig anew.
 func (m *Manager) Start(ctx context.Context, name string) error {
 	st, err := m.ours(ctx, name)
 	if err != nil {
@@ -99,8 +100,31 @@ func (m *Manager) Start(ctx context.Context, name string) error {
 			return clierr.Wrap(err, "start cluster "+name,
 				"If the node can't be started any more, remove the cluster and bring the lab up anew: labctl down --all, then labctl up.")
 		}
+		if err := m.boot(ctx, n.Name); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// boot waits until a node that was just started has booted.
+func (m *Manager) boot(ctx context.Context, node string) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, bootTime, errSlow)
+	defer cancel()
+	var c container
+	err := m.docker.Inspect(bounded, "container", node, &c)
+	if err == nil {
+		err = m.waitBooted(bounded, node, c)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("start node %s: %w", node, context.Cause(ctx))
+	case bounded.Err() != nil:
+		return slow(node, bootTime, err)
+	}
+	return clierr.Wrap(err, "start node "+node, "docker logs "+node+" shows how far it came. labctl down --all removes the cluster, labctl up makes it anew.")
 }
 
 // ours gives the state of a cluster that exists, is ours and is whole.
@@ -120,7 +144,8 @@ func (m *Manager) ours(ctx context.Context, name string) (State, error) {
 }
 
 // Kubeconfig reads the credentials of a running cluster from its node, with the
-// address that is valid on this machine now.
+// address that is valid on this machine now. The node must have booted: Create
+// and Start return after that.
 func (m *Manager) Kubeconfig(ctx context.Context, name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/internal/docker"
 )
 
@@ -20,48 +21,96 @@ var bootedRE = regexp.MustCompile(`Reached target .*Multi-User System|detected c
 // for; the engine has no way to wait for one.
 const containerPoll = 150 * time.Millisecond
 
+const (
+	// readyTime bounds the wait for containerd: a node that boots does so
+	// within half a minute, even on a slow machine.
+	readyTime = 3 * time.Minute
+	// bootTime bounds the wait for a node that was started.
+	bootTime = 2 * time.Minute
+)
+
 // WaitContainerd returns as soon as containerd answers in the node of a cluster
 // that is being created or started, so that images can be pulled while the
-// control plane still comes up. It waits until ctx ends.
+// control plane still comes up. A node that stops or goes away is waited for
+// again: whoever makes or starts it knows better what went wrong, and ends ctx.
 func (m *Manager) WaitContainerd(ctx context.Context, s Spec) error {
 	node := NodeName(s.Name)
-	if err := m.waitBooted(ctx, node); err != nil {
+	bounded, cancel := context.WithTimeoutCause(ctx, readyTime, errSlow)
+	defer cancel()
+	tick := time.NewTicker(containerPoll)
+	defer tick.Stop()
+	for {
+		err := m.waitContainerd(bounded, node, s.Host)
+		if err == nil || bounded.Err() == nil && !errors.Is(err, errLogEnd) && !errors.Is(err, errExec) {
+			return err
+		}
+		m.log.Debug("the node is not ready yet", "node", node, "error", err)
+		select {
+		case <-tick.C:
+		case <-bounded.Done():
+			if ctx.Err() != nil {
+				return fmt.Errorf("wait for node %s: %w", node, context.Cause(ctx))
+			}
+			return slow(node, readyTime, err)
+		}
+	}
+}
+
+// slow says that a node does not get ready.
+func slow(node string, after time.Duration, err error) error {
+	return &clierr.Error{
+		Op: fmt.Sprintf("node %s was not ready after %s", node, after), Err: err, ID: "node-boot",
+		Hint: "docker logs " + node + " shows how far it came; labctl doctor checks the engine.",
+	}
+}
+
+func (m *Manager) waitContainerd(ctx context.Context, node string, host Host) error {
+	c, err := m.waitRunning(ctx, node)
+	if err == nil {
+		err = m.waitBooted(ctx, node, c)
+	}
+	if err != nil {
 		return fmt.Errorf("wait for node %s: %w", node, err)
 	}
 	// kind restarts containerd after it has patched its configuration; a pull
 	// must not be cut off by that. The socket is made anew at each start.
 	ready := "ctr version"
-	if s.Host.patchesContainerd() {
+	if host.patchesContainerd() {
 		ready = "grep -q '" + oomPatch + "' /etc/containerd/config.toml && " +
 			"test /run/containerd/containerd.sock -nt /etc/containerd/config.toml && ctr version"
 	}
 	if _, err := m.docker.Exec(ctx, node, "sh", "-c", "until { "+ready+"; } >/dev/null 2>&1; do sleep 0.1; done"); err != nil {
-		return fmt.Errorf("wait for containerd in node %s: %w", node, err)
+		return fmt.Errorf("%w in node %s: %w", errExec, node, err)
 	}
 	return nil
 }
 
-func (m *Manager) waitBooted(ctx context.Context, node string) error {
+// waitRunning waits until there is a node, and it is ours and runs.
+func (m *Manager) waitRunning(ctx context.Context, node string) (container, error) {
 	tick := time.NewTicker(containerPoll)
 	defer tick.Stop()
 	var c container
 	for {
 		err := m.docker.Inspect(ctx, "container", node, &c)
 		if err != nil && !errors.Is(err, docker.ErrNotFound) {
-			return err
+			return c, err
 		}
 		if source := c.ownerDir(); err == nil && (source == "" || !m.owner.Owns(source)) {
-			return ErrForeign
+			return c, ErrForeign
 		}
 		if err == nil && c.State.Status == "running" {
-			break
+			return c, nil
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return c, context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
+}
+
+// waitBooted waits until commands may be run in a node that was started.
+func (m *Manager) waitBooted(ctx context.Context, node string, c container) error {
 	logCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	r, w := io.Pipe()
@@ -85,7 +134,12 @@ func (m *Manager) waitBooted(ctx context.Context, node string) error {
 	return lines.Err()
 }
 
-var errLogEnd = errors.New("the node stopped before it had booted")
+// Why a node is not ready.
+var (
+	errLogEnd = errors.New("the node stopped before it had booted")
+	errExec   = errors.New("waiting for containerd ended")
+	errSlow   = errors.New("it is still starting")
+)
 
 // certsDir is where containerd looks up registries, at each pull.
 const certsDir = "/etc/containerd/certs.d"

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -130,17 +129,3 @@ func (s Spec) config() (*v1alpha4.Cluster, error) {
 
 // oomPatch is also how WaitContainerd sees that the configuration was patched.
 const oomPatch = "restrict_oom_score_adj = true"
-
-// Config gives the kind configuration as YAML, for people who want to see it or
-// make the cluster with kind's own command.
-func (s Spec) Config() ([]byte, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	out, err := yaml.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode kind configuration: %w", err)
-	}
-	return bytes.TrimSpace(out), nil
-}

@@ -54,12 +54,6 @@ type Node struct {
 	ID     string // container id
 }
 
-// Running tells whether the cluster runs.
-func (s State) Running() bool { return s.Phase == Running }
-
-// Exists tells whether there is anything of that name.
-func (s State) Exists() bool { return s.Phase != Absent }
-
 // Image gives the node image of the cluster.
 func (s State) Image() string {
 	if len(s.Nodes) == 0 {
