@@ -57,7 +57,8 @@ type fakeEngine struct {
 	runs    string          // image that the cache's container has; "" is no container
 	nets    map[string]bool // networks of the cache's container
 	calls   []string
-	failOn  map[string]error // by prefix of the command line
+	failOn  map[string]error  // by prefix of the command line
+	says    map[string]string // what it prints, by the same
 	onBuild func()
 }
 
@@ -65,7 +66,7 @@ var _ execx.Runner = (*fakeEngine)(nil)
 
 func newEngine(t *testing.T) *fakeEngine {
 	t.Helper()
-	e := &fakeEngine{t: t, blobs: t.TempDir(), images: map[string]v1.Image{}, failOn: map[string]error{}}
+	e := &fakeEngine{t: t, blobs: t.TempDir(), images: map[string]v1.Image{}, failOn: map[string]error{}, says: map[string]string{}}
 	e.volume = newRegistry(e.blobs)
 	t.Cleanup(e.stop)
 	return e
@@ -148,6 +149,11 @@ func (e *fakeEngine) Run(ctx context.Context, c execx.Cmd) error {
 
 func (e *fakeEngine) answer(line string, c execx.Cmd) (string, error) {
 	last := c.Args[len(c.Args)-1]
+	for prefix, out := range e.says {
+		if strings.HasPrefix(line, prefix) {
+			return out, nil
+		}
+	}
 	switch {
 	case strings.HasPrefix(line, "docker version"):
 		return "linux/amd64", nil
@@ -293,11 +299,16 @@ func (e *fakeEngine) store(change func(*image.Options)) *image.Store {
 
 // recorder keeps events.
 type recorder struct {
+	onNote func()
+
 	mu     sync.Mutex
 	events []ui.Event
 }
 
 func (r *recorder) Emit(e ui.Event) {
+	if e.Kind == ui.Note && r.onNote != nil {
+		r.onNote()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/image/build"
 	"labctl.dev/labctl/pkg/image/cache"
 	"labctl.dev/labctl/pkg/internal/docker"
@@ -32,6 +33,10 @@ type PruneReport struct {
 	EngineFreed int64 `json:"engineFreedBytes"`
 }
 
+// ErrInUse says that Remove left only images that containers or images of others
+// need.
+var ErrInUse = errors.New("images are still in use")
+
 // Prune removes images that no current definition stands for and what cut-off
 // builds left. Images that a container uses stay.
 func (s *Store) Prune(ctx context.Context, o PruneOptions) (PruneReport, error) {
@@ -52,7 +57,7 @@ func (s *Store) Prune(ctx context.Context, o PruneOptions) (PruneReport, error) 
 	if err := r.pruneCache(ctx, keep, &rep); err != nil {
 		return rep, err
 	}
-	if err := s.pruneEngine(ctx, keep, &rep); err != nil {
+	if _, err := s.pruneEngine(ctx, keep, &rep); err != nil {
 		return rep, err
 	}
 	return rep, s.pruneWork()
@@ -91,61 +96,66 @@ func (r *run) pruneCache(ctx context.Context, keep []Ref, rep *PruneReport) erro
 	return err
 }
 
-func (s *Store) pruneEngine(ctx context.Context, keep []Ref, rep *PruneReport) error {
+// pruneEngine removes all our images from the engine but those to keep and those
+// in use, which it gives back.
+func (s *Store) pruneEngine(ctx context.Context, keep []Ref, rep *PruneReport) (inUse []string, err error) {
 	if err := s.removeBuildContainers(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	lines, err := s.docker.Lines(ctx, "image", "ls", "--filter", "reference="+engineRepo+"*", "--format", "{{.Repository}}:{{.Tag}}")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, ref := range lines {
 		if slices.ContainsFunc(keep, func(r Ref) bool { return r.Engine() == ref }) || strings.HasSuffix(ref, ":<none>") {
 			continue
 		}
-		size, err := s.removeImage(ctx, ref)
-		if err != nil {
-			return err
-		}
-		if size >= 0 {
+		switch size, err := s.removeImage(ctx, ref); {
+		case err == nil:
 			rep.EngineFreed += size
 			rep.Removed = append(rep.Removed, "engine/"+strings.TrimPrefix(ref, engineRepo))
+		case errors.Is(err, ErrInUse):
+			inUse = append(inUse, ref)
+		case !errors.Is(err, docker.ErrNotFound):
+			return nil, err
 		}
 	}
 	// Layers of ours that lost their name when a build made them anew.
 	_, err = s.docker.Run(ctx, "image", "prune", "--force", "--filter", "label="+docker.OwnerLabel+"="+docker.OwnerValue)
-	return err
+	return inUse, err
 }
 
 // removeBuildContainers removes what an interrupted build left; the container of
 // a node has a volume without a name too.
 func (s *Store) removeBuildContainers(ctx context.Context) error {
 	ids, err := s.docker.Lines(ctx, "ps", "--all", "--quiet", "--filter", "label="+build.ContainerLabel)
-	if err != nil || len(ids) == 0 {
+	if err != nil {
 		return err
 	}
-	_, err = s.docker.Run(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
-	return err
+	for _, id := range append(ids, build.UnlabeledContainer) {
+		if _, err := s.docker.Run(ctx, "rm", "--force", "--volumes", id); err != nil && !errors.Is(err, docker.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
-// removeImage removes an image; -1 when a container uses it.
+// removeImage removes an image and tells its size.
 func (s *Store) removeImage(ctx context.Context, ref string) (int64, error) {
 	var info struct{ Size int64 }
 	if err := s.docker.Inspect(ctx, "image", ref, &info); err != nil {
-		if errors.Is(err, docker.ErrNotFound) {
-			return -1, nil
-		}
-		return -1, err
+		return 0, err
 	}
-	switch _, err := s.docker.Run(ctx, "rmi", ref); {
-	case err == nil:
+	_, err := s.docker.Run(ctx, "rmi", ref)
+	if err == nil {
 		return info.Size, nil
-	case errors.Is(err, docker.ErrNotFound), strings.Contains(err.Error(), "is using its referenced image"),
-		strings.Contains(err.Error(), "image is being used"), strings.Contains(err.Error(), "has dependent child images"):
-		return -1, nil
-	default:
-		return -1, err
 	}
+	for _, refusal := range []string{"is using its referenced image", "image is being used", "has dependent child images"} {
+		if strings.Contains(err.Error(), refusal) {
+			return 0, fmt.Errorf("%w: %w", ErrInUse, err)
+		}
+	}
+	return 0, err
 }
 
 // pruneWork empties the work directory, but for the lock that is held.
@@ -180,20 +190,41 @@ func (s *Store) removeSpools() error {
 	return nil
 }
 
-// Remove removes the cache with everything in it and all our images from the
-// engine. The engine itself is not touched.
+// Remove removes the cache with everything in it, all our images from the engine
+// with what their builds left there, and the work directory. The engine's own
+// build cache is everybody's and stays. An image that is in use, by a cluster of
+// another labctl say, stays too: when all else is gone the error is ErrInUse and
+// names those images and their containers.
 func (s *Store) Remove(ctx context.Context) error {
-	unlock, err := s.lock(ctx, nil)
-	if err != nil {
+	r := s.newRun(ui.Discard())
+	defer r.release()
+	if err := r.acquire(ctx); err != nil {
 		return err
 	}
-	defer unlock()
 	if err := s.container.Remove(ctx); err != nil {
 		return err
 	}
-	var rep PruneReport
-	if err := s.pruneEngine(ctx, nil, &rep); err != nil {
+	inUse, err := s.pruneEngine(ctx, nil, &PruneReport{})
+	if err != nil {
 		return err
 	}
-	return s.pruneWork()
+	if err := s.pruneWork(); err != nil {
+		return err
+	}
+	// With the lock held, see lock. Where a file that is open can't be removed an
+	// empty one stays.
+	_ = errors.Join(os.Remove(filepath.Join(s.workDir, lockFile)), os.Remove(s.workDir))
+	if len(inUse) == 0 {
+		return nil
+	}
+	for i, ref := range inUse {
+		users, err := s.docker.Lines(ctx, "ps", "--all", "--filter", "ancestor="+ref, "--format", "{{.Names}}")
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			inUse[i] += " (" + strings.Join(users, ", ") + ")"
+		}
+	}
+	return clierr.New("remove the containers that use them, then run the command again", "%w: %s", ErrInUse, strings.Join(inUse, ", "))
 }

@@ -194,24 +194,41 @@ func (s *Store) chooseWay(ctx context.Context) (Way, error) {
 // lock keeps other labctl processes from building or pruning meanwhile. It says
 // what it waits for.
 func (s *Store) lock(ctx context.Context, waiting func()) (unlock func(), err error) {
-	if err := os.MkdirAll(s.workDir, 0o700); err != nil {
-		return nil, fmt.Errorf("lock images: %w", err)
-	}
-	l := flock.New(filepath.Join(s.workDir, lockFile))
-	ok, err := l.TryLock()
-	if err == nil && !ok {
-		if waiting != nil {
+	for {
+		if err := os.MkdirAll(s.workDir, 0o700); err != nil {
+			return nil, fmt.Errorf("lock images: %w", err)
+		}
+		l := flock.New(filepath.Join(s.workDir, lockFile))
+		ok, err := l.TryLock()
+		if err == nil && !ok {
 			waiting()
+			ok, err = l.TryLockContext(ctx, 200*time.Millisecond)
 		}
-		ok, err = l.TryLockContext(ctx, 200*time.Millisecond)
-	}
-	if err != nil || !ok {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // Remove took the directory away
 		}
-		return nil, fmt.Errorf("lock images: %w", errors.Join(err))
+		if err != nil || !ok {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			return nil, fmt.Errorf("lock images: %w", err)
+		}
+		if inPlace(l) {
+			return func() { _ = l.Unlock() }, nil
+		}
+		// Remove took the file away meanwhile: others would lock a new one.
+		_ = l.Unlock()
 	}
-	return func() { _ = l.Unlock() }, nil
+}
+
+// inPlace says whether a lock is on the file that has its name.
+func inPlace(l *flock.Flock) bool {
+	mine, err := l.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(l.Path())
+	return err == nil && os.SameFile(mine, there)
 }
 
 // splitRegistry reads --registry: plain HTTP must be asked for, but on this

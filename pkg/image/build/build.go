@@ -24,8 +24,13 @@ import (
 // Suite is the Debian release of the home-built root file system.
 const Suite = "bookworm"
 
-// ContainerLabel marks containers that live only during a build.
-const ContainerLabel = "dev.labctl.build"
+const (
+	// ContainerLabel marks containers that live only during a build.
+	ContainerLabel = "dev.labctl.build"
+	// UnlabeledContainer is the name of the one that can't have the label, since
+	// an image is made of it.
+	UnlabeledContainer = "labctl-build-node"
+)
 
 // Options is what a Builder needs. All fields but Environ are required.
 type Options struct {

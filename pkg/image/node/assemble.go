@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"labctl.dev/labctl/pkg/image/build"
 	"labctl.dev/labctl/pkg/internal/docker"
 )
 
@@ -22,7 +23,7 @@ const (
 	containerdRoot = "/mnt/containerd"
 	// finalContainer only lends its configuration to the image. It has a name
 	// instead of labels, which the image would inherit.
-	finalContainer = "labctl-build-node"
+	finalContainer = build.UnlabeledContainer
 	// buildImages begins the names of all images that only a build needs.
 	buildImages = "labctl.local/build-node"
 	// flatImage is the node before it has its configuration.
