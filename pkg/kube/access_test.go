@@ -3,11 +3,8 @@ package kube
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,32 +53,6 @@ func TestNew(t *testing.T) {
 		if err := f(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-	}
-}
-
-func TestServiceTransport(t *testing.T) {
-	t.Parallel()
-	var got []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got = append(got, r.Method+" "+r.Host+" "+r.URL.RequestURI())
-		w.WriteHeader(http.StatusTeapot)
-		_, _ = w.Write([]byte("tea"))
-	}))
-	defer server.Close()
-	c, err := New(kubeconfig(server.URL+"/prefix"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, body, err := c.ServiceGet(t.Context(), "lab-x", "mlflow", 5000, "/api/2.0/runs?id=a%2Fb&x=1")
-	if err != nil || status != http.StatusTeapot || string(body) != "tea" {
-		t.Errorf("%d %q %v", status, body, err)
-	}
-	if _, _, err = c.ServiceGet(t.Context(), "lab-x", "mlflow", 5000, "a%2Fb"); err != nil {
-		t.Error(err)
-	}
-	const base = "GET localhost:5000 /prefix/api/v1/namespaces/lab-x/services/mlflow:5000/proxy"
-	if diff := cmp.Diff([]string{base + "/api/2.0/runs?id=a%2Fb&x=1", base + "/a%2Fb"}, got); diff != "" {
-		t.Error(diff)
 	}
 }
 
@@ -229,30 +200,6 @@ func TestRename(t *testing.T) {
 	}
 	if _, err := Rename([]byte("kind: Config"), "x", ""); err == nil {
 		t.Error("a kubeconfig without a context")
-	}
-}
-
-func TestMemory(t *testing.T) {
-	t.Parallel()
-	raw, err := json.Marshal(map[string]any{
-		"node": map[string]any{"memory": map[string]any{"workingSetBytes": 1000}},
-		"pods": []any{
-			map[string]any{"podRef": map[string]any{"namespace": "a"}, "memory": map[string]any{"workingSetBytes": 10}},
-			map[string]any{"podRef": map[string]any{"namespace": "a"}, "memory": map[string]any{"workingSetBytes": 5}},
-			map[string]any{"podRef": map[string]any{"namespace": "b"}},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := Memory{Namespace: map[string]int64{}}
-	for range 2 {
-		if err := m.add(raw); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(Memory{Node: 2000, Namespace: map[string]int64{"a": 30, "b": 0}}, m); diff != "" {
-		t.Error(diff)
 	}
 }
 

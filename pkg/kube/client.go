@@ -113,9 +113,26 @@ func (w warnings) HandleWarningHeader(_ int, _, text string) {
 // administrator, until its roles are there.
 const deniedFor = 15 * time.Second
 
+const (
+	// apiTime bounds the wait for an API server that is starting.
+	apiTime = 3 * time.Minute
+	// requestTime bounds a single request. The client itself has no bound:
+	// it would end watches too.
+	requestTime = 30 * time.Second
+)
+
+var errSilent = errors.New("the API server does not answer")
+
+// request bounds a single request.
+func request(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, requestTime, errSilent)
+}
+
 // WaitAPI waits until the API server says that it is ready.
 func (c *Client) WaitAPI(ctx context.Context) error {
 	const poll = 200 * time.Millisecond // nothing can be watched before it is ready
+	ctx, cancel := context.WithTimeoutCause(ctx, apiTime, errSilent)
+	defer cancel()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	var denied time.Time
@@ -133,7 +150,13 @@ func (c *Client) WaitAPI(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
+			if cause := context.Cause(ctx); !errors.Is(cause, errSilent) {
+				return errors.Join(cause, err)
+			}
+			return &clierr.Error{
+				Op: fmt.Sprintf("the API server does not answer after %s", apiTime), Err: err, ID: "cluster-unreachable",
+				Hint: "labctl doctor checks the engine. On labctl's own cluster, docker ps and docker logs show what its node does.",
+			}
 		case <-tick.C:
 		}
 	}

@@ -23,6 +23,8 @@ type Requests struct {
 // Requests sums up the requests of all pods of the cluster that have not ended.
 func (c *Client) Requests(ctx context.Context) (Requests, error) {
 	var sum Requests
+	ctx, cancel := request(ctx)
+	defer cancel()
 	pods, err := c.Clientset.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "status.phase!=Succeeded,status.phase!=Failed"})
 	if err != nil {
 		return sum, fmt.Errorf("list pods: %w", err)
@@ -38,6 +40,8 @@ func (c *Client) Requests(ctx context.Context) (Requests, error) {
 
 // ListNamespaces gives the namespaces that have a label, sorted by name.
 func (c *Client) ListNamespaces(ctx context.Context, label string) ([]corev1.Namespace, error) {
+	ctx, cancel := request(ctx)
+	defer cancel()
 	list, err := c.Clientset.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: label})
 	if err != nil {
 		return nil, fmt.Errorf("list namespaces: %w", err)
@@ -47,6 +51,8 @@ func (c *Client) ListNamespaces(ctx context.Context, label string) ([]corev1.Nam
 
 // ServerVersion gives the version of Kubernetes, as v1.37.2.
 func (c *Client) ServerVersion(ctx context.Context) (string, error) {
+	ctx, cancel := request(ctx)
+	defer cancel()
 	raw, err := c.Clientset.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
 	if err != nil {
 		return "", fmt.Errorf("ask for the version: %w", err)

@@ -39,7 +39,9 @@ func (c *Client) Logs(ctx context.Context, l Logs, w io.Writer) error {
 	if l.Follow {
 		return c.follow(ctx, l, selector, out)
 	}
-	list, err := c.Clientset.CoreV1().Pods(l.Namespace).List(ctx, metav1.ListOptions{LabelSelector: l.Selector})
+	once, cancel := request(ctx)
+	defer cancel()
+	list, err := c.Clientset.CoreV1().Pods(l.Namespace).List(once, metav1.ListOptions{LabelSelector: l.Selector})
 	if err != nil {
 		return fmt.Errorf("list pods in namespace %s: %w", l.Namespace, err)
 	}

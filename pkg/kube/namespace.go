@@ -3,8 +3,10 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,10 +14,14 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"labctl.dev/labctl/pkg/clierr"
 )
 
 // Namespace gives a namespace, or nil when there is none of that name.
 func (c *Client) Namespace(ctx context.Context, name string) (*corev1.Namespace, error) {
+	ctx, cancel := request(ctx)
+	defer cancel()
 	ns, err := c.Clientset.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -32,7 +38,7 @@ func (c *Client) Namespace(ctx context.Context, name string) (*corev1.Namespace,
 func (c *Client) EnsureNamespace(ctx context.Context, name string, labels, annotations map[string]string) (created bool, err error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: maps.Clone(labels), Annotations: maps.Clone(annotations)}}
 	for {
-		_, err = c.Clientset.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
+		err = c.createNamespace(ctx, ns)
 		if err == nil {
 			return true, nil
 		}
@@ -54,6 +60,13 @@ func (c *Client) EnsureNamespace(ctx context.Context, name string, labels, annot
 	}
 }
 
+func (c *Client) createNamespace(ctx context.Context, ns *corev1.Namespace) error {
+	ctx, cancel := request(ctx)
+	defer cancel()
+	_, err := c.Clientset.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
+	return err
+}
+
 // AnnotateNamespace sets annotations on a namespace; an empty value removes one.
 func (c *Client) AnnotateNamespace(ctx context.Context, name string, annotations map[string]string) error {
 	set := make(map[string]any, len(annotations))
@@ -67,15 +80,23 @@ func (c *Client) AnnotateNamespace(ctx context.Context, name string, annotations
 	if err != nil {
 		return fmt.Errorf("encode annotations: %w", err)
 	}
+	ctx, cancel := request(ctx)
+	defer cancel()
 	if _, err := c.Clientset.CoreV1().Namespaces().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return fmt.Errorf("annotate namespace %s: %w", name, err)
 	}
 	return nil
 }
 
-// DeleteNamespace removes a namespace and waits until it is gone. progress
-// (may be nil) gets what it still waits for. Nothing is forced: finalizers are
-// somebody's promise to clean up.
+// goneTime bounds the wait for a namespace to go: what has not gone by then
+// waits for somebody.
+const goneTime = 5 * time.Minute
+
+var errStuck = errors.New("it is still there")
+
+// DeleteNamespace removes a namespace and waits until it is gone, for a few
+// minutes. progress (may be nil) gets what it still waits for. Nothing is
+// forced: finalizers are somebody's promise to clean up.
 func (c *Client) DeleteNamespace(ctx context.Context, name string, progress func(msg string)) error {
 	ns, err := c.Namespace(ctx, name)
 	if err != nil || ns == nil {
@@ -83,7 +104,9 @@ func (c *Client) DeleteNamespace(ctx context.Context, name string, progress func
 	}
 	// The UID keeps a namespace of the same name that was made meanwhile.
 	opts := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &ns.UID}}
-	err = c.Clientset.CoreV1().Namespaces().Delete(ctx, name, opts)
+	once, cancel := request(ctx)
+	defer cancel()
+	err = c.Clientset.CoreV1().Namespaces().Delete(once, name, opts)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
@@ -95,15 +118,21 @@ func (c *Client) DeleteNamespace(ctx context.Context, name string, progress func
 
 func (c *Client) waitNamespaceGone(ctx context.Context, ns *corev1.Namespace, progress func(string)) error {
 	last := ""
+	ctx, cancel := context.WithTimeoutCause(ctx, goneTime, errStuck)
+	defer cancel()
 	for {
 		done, err := c.watchNamespace(ctx, ns, func(now *corev1.Namespace) {
-			if msg := remaining(now); progress != nil && msg != "" && msg != last {
-				last = msg
+			msg := remaining(now)
+			if progress != nil && msg != "" && msg != last {
 				progress(msg)
 			}
+			last = msg
 		})
 		if done {
 			return nil
+		}
+		if errors.Is(context.Cause(ctx), errStuck) {
+			return stuck(ns.Name, last)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("wait for namespace %s to go: %w", ns.Name, stillThere(context.Cause(ctx), last))
@@ -111,6 +140,18 @@ func (c *Client) waitNamespaceGone(ctx context.Context, ns *corev1.Namespace, pr
 		if err != nil {
 			return fmt.Errorf("wait for namespace %s to go: %w", ns.Name, err)
 		}
+	}
+}
+
+// stuck is the error of a namespace that does not go.
+func stuck(name, last string) error {
+	hint := "It goes on going by itself; run the command again to wait on."
+	if last != "" {
+		hint += " If a finalizer holds it, the controller that set it must run."
+	}
+	return &clierr.Error{
+		Op: "remove namespace " + name, Err: fmt.Errorf("after %s: %w", goneTime, stillThere(errStuck, last)), ID: "namespace-stuck",
+		Hint: hint + " More: kubectl describe namespace " + name,
 	}
 }
 
@@ -137,6 +178,8 @@ func (c *Client) watchNamespace(ctx context.Context, ns *corev1.Namespace, seen 
 		return err == nil, err
 	}
 	seen(now)
+	// A watch need not notice the end of ctx while the API server is silent.
+	defer context.AfterFunc(ctx, w.Stop)()
 	for e := range w.ResultChan() {
 		now, ok := e.Object.(*corev1.Namespace)
 		switch {

@@ -101,6 +101,8 @@ func (c *Client) pick(ctx context.Context, namespace, pod, selector string) (*co
 		opts = metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, pod).String()}
 		what = "name " + pod
 	}
+	ctx, cancel := request(ctx)
+	defer cancel()
 	list, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("list pods in namespace %s: %w", namespace, err)

@@ -38,6 +38,8 @@ const maxReviews = 8
 // Require asks the API server whether the user has all rights, and lists those
 // that are missing in its error.
 func (c *Client) Require(ctx context.Context, rights []Right) error {
+	ctx, cancel := request(ctx)
+	defer cancel()
 	denied := make([]bool, len(rights))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxReviews)

@@ -28,12 +28,18 @@ const (
 	// is still there, pingTries how often before it is given up.
 	pingEvery = 3 * time.Second
 	pingTries = 5
+	// idleTime ends a wait in which nothing moves any more. It leaves time for
+	// a large image over a slow line.
+	idleTime = 15 * time.Minute
 )
+
+var errIdle = fmt.Errorf("nothing has changed for %s", idleTime)
 
 // WaitReady waits until every workload among objects is ready. emit gets each
 // workload whenever what there is to say about it changes. A workload that
 // can't become ready ends the wait at once, with an error that carries its
-// reason, its last log lines and its events.
+// reason, its last log lines and its events. There is no bound as long as
+// things move.
 func (c *Client) WaitReady(ctx context.Context, namespace string, objects []unstructured.Unstructured, emit func(WorkloadStatus)) error {
 	refs := workloads(objects)
 	if len(refs) == 0 {
@@ -47,8 +53,9 @@ func (c *Client) WaitReady(ctx context.Context, namespace string, objects []unst
 	j := newJudge()
 	shown := make(map[string]WorkloadStatus)
 	var rows []WorkloadStatus
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(idleTime)
 	defer timer.Stop()
+	moved := c.now()
 	for {
 		if w.synced() {
 			j.begin(c.now())
@@ -59,6 +66,7 @@ func (c *Client) WaitReady(ctx context.Context, namespace string, objects []unst
 			for _, row := range rows {
 				if shown[row.String()] != row {
 					shown[row.String()] = row
+					moved = c.now()
 					emit(row)
 				}
 				ready = ready && row.Ready
@@ -72,10 +80,14 @@ func (c *Client) WaitReady(ctx context.Context, namespace string, objects []unst
 				return nil
 			}
 		}
-		timer.Reset(max(j.next, settle))
-		if j.next == 0 {
-			timer.Reset(time.Hour)
+		next := idleTime - c.now().Sub(moved)
+		if next <= 0 {
+			return unfinished(errIdle, rows)
 		}
+		if j.next > 0 {
+			next = min(next, j.next)
+		}
+		timer.Reset(max(next, settle))
 		select {
 		case <-ctx.Done():
 			return unfinished(context.Cause(ctx), rows)
@@ -97,7 +109,7 @@ func (c *Client) WaitReady(ctx context.Context, namespace string, objects []unst
 
 // unfinished is the error of a wait that ended too early.
 func unfinished(cause error, rows []WorkloadStatus) error {
-	if !errors.Is(cause, context.DeadlineExceeded) {
+	if !errors.Is(cause, context.DeadlineExceeded) && !errors.Is(cause, errIdle) {
 		return cause
 	}
 	detail, n := "", 0
@@ -107,8 +119,12 @@ func unfinished(cause error, rows []WorkloadStatus) error {
 			detail += fmt.Sprintf("%s: %s\n", row, row.Message)
 		}
 	}
+	err := fmt.Errorf("%d of %d workloads were not ready in time: %w", n, len(rows), cause)
+	if len(rows) == 0 {
+		err = fmt.Errorf("the API server told nothing of the workloads: %w", cause)
+	}
 	return &clierr.Error{
-		Err: fmt.Errorf("%d of %d workloads were not ready in time: %w", n, len(rows), cause), ID: idTimeout,
+		Err: err, ID: idTimeout,
 		Detail: detail, Hint: "Run the command again to wait on; nothing is lost.",
 	}
 }
@@ -219,6 +235,8 @@ func (c *Client) Snapshot(ctx context.Context, namespace string, objects []unstr
 	if len(refs) == 0 {
 		return nil, nil
 	}
+	ctx, cancel := request(ctx)
+	defer cancel()
 	v, err := c.read(ctx, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("look at the workloads in namespace %s: %w", namespace, err)
