@@ -1,10 +1,11 @@
-package docker
+package docker_test
 
 import (
 	"context"
 	"errors"
 	"testing"
 
+	"labctl.dev/labctl/pkg/internal/docker"
 	"labctl.dev/labctl/pkg/internal/execx"
 )
 
@@ -43,8 +44,8 @@ func TestNotFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fail := &execx.ExitError{Command: "docker", Code: 1, Stderr: tt.stderr}
-			_, err := New(execx.NewFake(execx.Rule{Prefix: "docker", Err: fail})).Run(context.Background(), "x")
-			if errors.Is(err, ErrNotFound) != tt.want || !errors.Is(err, fail) {
+			_, err := docker.New(execx.NewFake(execx.Rule{Prefix: "docker", Err: fail})).Run(context.Background(), "x")
+			if errors.Is(err, docker.ErrNotFound) != tt.want || !errors.Is(err, fail) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -57,12 +58,12 @@ func TestInspect(t *testing.T) {
 		execx.Rule{Prefix: "docker inspect --type=image there", Stdout: `[{"Id":"1"}]`},
 		execx.Rule{Prefix: "docker volume inspect none", Stdout: `[]`},
 	)
-	c := New(f)
+	c := docker.New(f)
 	var got struct{ ID string }
 	if err := c.Inspect(context.Background(), "image", "there", &got); err != nil || got.ID != "1" {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if err := c.Inspect(context.Background(), "volume", "none", &got); !errors.Is(err, ErrNotFound) {
+	if err := c.Inspect(context.Background(), "volume", "none", &got); !errors.Is(err, docker.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }

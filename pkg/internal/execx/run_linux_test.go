@@ -1,4 +1,4 @@
-package execx
+package execx_test
 
 import (
 	"bufio"
@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"labctl.dev/labctl/pkg/internal/execx"
 )
 
 // roleKey makes this test binary one of the processes of TestKilledParent.
@@ -17,7 +19,7 @@ const roleKey = "EXECX_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleKey) {
 	case "parent":
-		err := Local{}.Run(context.Background(), Cmd{Name: os.Args[0], Env: []string{roleKey + "=child"}, Stdin: os.Stdin, Stdout: os.Stdout})
+		err := execx.Local{}.Run(context.Background(), execx.Cmd{Name: os.Args[0], Env: []string{roleKey + "=child"}, Stdin: os.Stdin, Stdout: os.Stdout})
 		fmt.Println("the child ended first:", err)
 	case "child":
 		fmt.Println("ready")
