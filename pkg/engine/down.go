@@ -12,6 +12,7 @@ import (
 
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cluster"
+	"labctl.dev/labctl/pkg/image"
 	"labctl.dev/labctl/pkg/image/cache"
 	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/ui"
@@ -287,8 +288,12 @@ func (e *Engine) purge(ctx context.Context, r *runner, res *DownResult) error {
 		return clierr.New("remove those first", "the image cache is in use by %s", strings.Join(users, ", "))
 	}
 	return r.run(ctx, step{id: "purge", title: "Image cache and state", run: func(ctx context.Context, _ reporter) (string, error) {
-		if err := e.Images.Remove(ctx); err != nil {
+		err := e.Images.Remove(ctx)
+		if err != nil && !errors.Is(err, image.ErrInUse) {
 			return "", err
+		}
+		if err != nil {
+			res.Kept = append(res.Kept, err.Error())
 		}
 		res.Removed = append(res.Removed, "image cache", "images", "state directory")
 		return "removed", e.State.Purge()
