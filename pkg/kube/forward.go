@@ -13,13 +13,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/tools/portforward"
-	"k8s.io/client-go/transport/spdy"
 
 	"labctl.dev/labctl/pkg/clierr"
 )
@@ -40,7 +37,8 @@ type Forward struct {
 	LocalPort int
 	// OnReady is called once, when the port is open and a pod is ready.
 	OnReady func(localPort int)
-	// OnEvent (may be nil) is told when the pod goes and when another took its place.
+	// OnEvent (may be nil) is told when the pod goes and when another took its
+	// place, and when the cluster goes and comes back; one message at a time.
 	OnEvent func(msg string)
 }
 
@@ -48,7 +46,9 @@ type Forward struct {
 // ctx ends. The port stays open while pods come and go, so that its URL stays
 // valid: each connection goes to a pod that is ready at that moment.
 func (c *Client) PortForward(ctx context.Context, f Forward) error {
-	svc, err := c.Clientset.CoreV1().Services(f.Namespace).Get(ctx, f.Service, metav1.GetOptions{})
+	once, done := request(ctx)
+	defer done()
+	svc, err := c.Clientset.CoreV1().Services(f.Namespace).Get(once, f.Service, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("look for service %s: %w", f.Service, err)
 	}
@@ -76,8 +76,13 @@ func (c *Client) PortForward(ctx context.Context, f Forward) error {
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	defer func() { _ = listener.Close() }()
 
-	u := &upstream{client: c, namespace: f.Namespace, port: port, pods: pods, event: f.OnEvent}
+	u := &upstream{client: c, port: port, pods: pods, event: f.OnEvent, dialling: make(chan struct{}, 1)}
 	defer u.close()
+	defer context.AfterFunc(ctx, u.close)() // ends what waits for the pod's answer
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel() // ends the connections that wg waits for
+	wg.Go(func() { u.watchCluster(ctx) })
 	if _, err := u.ready(ctx); err != nil {
 		return err
 	}
@@ -85,9 +90,6 @@ func (c *Client) PortForward(ctx context.Context, f Forward) error {
 		addr, _ := listener.Addr().(*net.TCPAddr)
 		f.OnReady(addr.Port)
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel() // ends the connections that wg waits for
 	for {
 		conn, err := listener.Accept()
 		if ctx.Err() != nil {
@@ -137,19 +139,23 @@ func containerPort(p *corev1.Pod, port intstr.IntOrString) (int32, error) {
 // upstream keeps one connection to the pod in use and makes a new one when the
 // pod is replaced.
 type upstream struct {
-	client    *Client
-	namespace string
-	port      intstr.IntOrString
-	pods      *pods
-	event     func(string)
+	client *Client
+	port   intstr.IntOrString
+	pods   *pods
+	event  func(string)
 
-	mu      sync.Mutex
-	pod     *corev1.Pod
-	conn    httpstream.Connection
-	request int
+	telling  sync.Mutex
+	dialling chan struct{} // held by the one who makes a new connection
+	failing  bool          // the last dial failed; belongs to the holder of dialling
+	mu       sync.Mutex    // never held over a request
+	pod      *corev1.Pod
+	conn     httpstream.Connection
+	request  int
 }
 
 func (u *upstream) tell(format string, args ...any) {
+	u.telling.Lock()
+	defer u.telling.Unlock()
 	if u.event != nil {
 		u.event(fmt.Sprintf(format, args...))
 	}
@@ -271,43 +277,71 @@ func (u *upstream) open(ctx context.Context) (httpstream.Connection, httpstream.
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.conn == nil || u.pod.UID != pod.UID || closed(u.conn) {
-		if u.pod != nil && u.pod.UID != pod.UID {
-			u.tell("pod %s took the place of %s", pod.Name, u.pod.Name)
-		}
-		if u.conn != nil && closed(u.conn) {
-			_ = u.conn.Close()
-		}
-		conn, err := u.client.dial(pod)
-		if err != nil {
-			return nil, nil, nil, fmt.Errorf("connect to pod %s: %w", pod.Name, err)
-		}
-		u.conn, u.pod = conn, pod
-	}
 	port, err := containerPort(pod, u.port)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	u.request++
+	conn, request, err := u.connection(ctx, pod)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("connect to pod %s: %w", pod.Name, err)
+	}
 	headers := http.Header{}
 	headers.Set(corev1.PortHeader, strconv.Itoa(int(port)))
-	headers.Set(corev1.PortForwardRequestIDHeader, strconv.Itoa(u.request))
+	headers.Set(corev1.PortForwardRequestIDHeader, strconv.Itoa(request))
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)
-	fault, err := u.conn.CreateStream(headers)
+	fault, err := conn.CreateStream(headers)
 	if err == nil {
 		_ = fault.Close() // we only read from it
 		headers.Set(corev1.StreamType, corev1.StreamTypeData)
 		var data httpstream.Stream
-		if data, err = u.conn.CreateStream(headers); err == nil {
-			return u.conn, data, fault, nil
+		if data, err = conn.CreateStream(headers); err == nil {
+			return conn, data, fault, nil
 		}
-		u.conn.RemoveStreams(fault)
+		conn.RemoveStreams(fault)
 	}
-	_ = u.conn.Close()
-	u.conn = nil
+	_ = conn.Close()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conn == conn {
+		u.conn = nil
+	}
 	return nil, nil, nil, fmt.Errorf("open a stream to pod %s: %w", pod.Name, err)
+}
+
+// connection gives the connection to a pod and a number for a request on it.
+// One at a time makes a new one; the others wait for it, as long as ctx lasts.
+func (u *upstream) connection(ctx context.Context, pod *corev1.Pod) (httpstream.Connection, int, error) {
+	select {
+	case u.dialling <- struct{}{}:
+		defer func() { <-u.dialling }()
+	case <-ctx.Done():
+		return nil, 0, context.Cause(ctx)
+	}
+	u.mu.Lock()
+	conn, old := u.conn, u.pod
+	u.mu.Unlock()
+	if conn == nil || old.UID != pod.UID || closed(conn) {
+		if old != nil && old.UID != pod.UID {
+			u.tell("pod %s took the place of %s", pod.Name, old.Name)
+		}
+		if conn != nil && closed(conn) {
+			_ = conn.Close()
+		}
+		var err error
+		if conn, err = u.client.dial(ctx, pod); err != nil {
+			if !u.failing && ctx.Err() == nil {
+				u.failing = true // said once, until it works again
+				u.tell("can't reach pod %s, each new connection tries again (%s)", pod.Name, lastPart(err.Error()))
+			}
+			return nil, 0, err
+		}
+		u.failing = false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.conn, u.pod = conn, pod
+	u.request++
+	return conn, u.request, nil
 }
 
 func (u *upstream) close() {
@@ -325,27 +359,4 @@ func closed(c httpstream.Connection) bool {
 	default:
 		return false
 	}
-}
-
-// dial connects to the port-forward endpoint of a pod: over a WebSocket, or
-// SPDY where the API server or a proxy before it does not know that.
-func (c *Client) dial(p *corev1.Pod) (httpstream.Connection, error) {
-	rt, upgrader, err := spdy.RoundTripperFor(c.Config)
-	if err != nil {
-		return nil, err
-	}
-	url := c.Clientset.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("portforward").URL()
-	old := spdy.NewDialer(upgrader, &http.Client{Transport: rt}, http.MethodPost, url)
-	tunnel, err := portforward.NewSPDYOverWebsocketDialer(url, c.Config)
-	if err != nil {
-		return nil, err
-	}
-	dialer := portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
-		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})
-	conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
-	if apierrors.IsForbidden(err) {
-		return nil, clierr.Wrap(err, "forward a port", "Ask the cluster's administrator for the right to create pods/portforward.")
-	}
-	return conn, err
 }

@@ -24,6 +24,7 @@ type pods struct {
 	lister   listers.PodNamespaceLister
 	selector labels.Selector
 	changed  chan struct{}
+	lost     chan error // the watch fails; holds one
 }
 
 // watchPods begins to watch the pods of a selector until ctx ends.
@@ -31,18 +32,17 @@ func (c *Client) watchPods(ctx context.Context, namespace string, selector label
 	factory := informers.NewSharedInformerFactoryWithOptions(c.Clientset, 0, informers.WithNamespace(namespace),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector.String() }))
 	informer := factory.Core().V1().Pods()
-	p := &pods{lister: informer.Lister().Pods(namespace), selector: selector, changed: make(chan struct{}, 1)}
+	p := &pods{lister: informer.Lister().Pods(namespace), selector: selector, changed: make(chan struct{}, 1), lost: make(chan error, 1)}
 	poke := func() {
 		select {
 		case p.changed <- struct{}{}:
 		default:
 		}
 	}
-	lost := make(chan error, 1)
 	_ = informer.Informer().SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		c.log.Debug("watch of pods failed", "namespace", namespace, "error", err)
 		select {
-		case lost <- err:
+		case p.lost <- err:
 		default:
 		}
 	})
@@ -59,7 +59,7 @@ func (c *Client) watchPods(ctx context.Context, namespace string, selector label
 	select {
 	case <-synced:
 		return p, nil
-	case err := <-lost:
+	case err := <-p.lost:
 		return nil, fmt.Errorf("list pods in namespace %s: %w", namespace, err)
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
