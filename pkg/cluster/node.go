@@ -39,19 +39,23 @@ func (m *Manager) WaitContainerd(ctx context.Context, s Spec) error {
 	defer cancel()
 	tick := time.NewTicker(containerPoll)
 	defer tick.Stop()
+	why := errSlow
+	var last error // the last thing that went wrong but for the time
 	for {
 		err := m.waitContainerd(bounded, node, s.Host)
 		if err == nil || bounded.Err() == nil && !errors.Is(err, errLogEnd) && !errors.Is(err, errExec) {
 			return err
 		}
-		m.log.Debug("the node is not ready yet", "node", node, "error", err)
+		if bounded.Err() == nil { // or err only says that time is up
+			why = err
+		}
 		select {
 		case <-tick.C:
 		case <-bounded.Done():
 			if ctx.Err() != nil {
 				return fmt.Errorf("wait for node %s: %w", node, context.Cause(ctx))
 			}
-			return slow(node, readyTime, err)
+			return slow(node, readyTime, why)
 		}
 	}
 }
