@@ -40,7 +40,6 @@ func (m *Manager) WaitContainerd(ctx context.Context, s Spec) error {
 	tick := time.NewTicker(containerPoll)
 	defer tick.Stop()
 	why := errSlow
-	var last error // the last thing that went wrong but for the time
 	for {
 		err := m.waitContainerd(bounded, node, s.Host)
 		if err == nil || bounded.Err() == nil && !errors.Is(err, errLogEnd) && !errors.Is(err, errExec) {
