@@ -88,6 +88,7 @@ func (m *Manager) createOnce(ctx context.Context, s Spec, progress func(string))
 			kind.CreateWithRetain(true), // logs first, then we delete
 			kind.CreateWithKubeconfigPath(fresh),
 			kind.CreateWithWaitForReady(0), // its wait spins, and gives up without an error
+			kind.CreateWithStopBeforeSettingUpKubernetes(s.Host.BuiltinCNI),
 			kind.CreateWithDisplayUsage(false),
 			kind.CreateWithDisplaySalutation(false))
 	}()
@@ -100,6 +101,12 @@ func (m *Manager) createOnce(ctx context.Context, s Spec, progress func(string))
 		}
 		return fmt.Errorf("create cluster %s: %w", s.Name, context.Cause(ctx))
 	}
+	if err == nil && s.Host.BuiltinCNI {
+		err = m.bootstrap(ctx, s, progress)
+		if err == nil {
+			err = m.writeKubeconfig(ctx, s.Name, fresh)
+		}
+	}
 	if err == nil {
 		err = os.Rename(fresh, s.Kubeconfig)
 	}
@@ -110,6 +117,17 @@ func (m *Manager) createOnce(ctx context.Context, s Spec, progress func(string))
 		return nil
 	}
 	return m.failed(ctx, s, p, err, progress)
+}
+
+func (m *Manager) writeKubeconfig(ctx context.Context, name, path string) error {
+	content, err := m.Kubeconfig(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return fmt.Errorf("write kubeconfig: %w", err)
+	}
+	return nil
 }
 
 // abort ends a running creation. kind can't be told to stop, but it does when

@@ -40,6 +40,7 @@ type fakeEngine struct {
 	networks map[string]map[string]string // name → labels
 	calls    []string
 	fail     map[string]string // first words of a command → stderr
+	kubeadm  string            // what kubeadm prints
 	boots    []string          // what a node prints in each of its lives; nil: it boots
 }
 
@@ -54,6 +55,9 @@ func (f *fakeEngine) Run(ctx context.Context, c execx.Cmd) error {
 		return context.Cause(ctx)
 	}
 	refuse := func(stderr string) error { return &execx.ExitError{Command: "docker " + line, Code: 1, Stderr: stderr} }
+	if c.Args[0] == "exec" && strings.Contains(line, "kubeadm init") {
+		fmt.Fprint(c.Stdout, f.kubeadm)
+	}
 	for prefix, stderr := range f.fail {
 		if strings.HasPrefix(line, prefix) {
 			return refuse(stderr)
@@ -114,7 +118,7 @@ func (f *fakeEngine) Run(ctx context.Context, c execx.Cmd) error {
 			return nil
 		}
 		fmt.Fprintln(out, "Reached target Multi-User System.")
-	case c.Args[0] == "exec" && strings.Contains(line, "ctr version"):
+	case c.Args[0] == "exec" && (strings.Contains(line, "ctr version") || strings.Contains(line, "kubeadm init")):
 	case c.Args[0] == "stop", c.Args[0] == "start", c.Args[0] == "unpause", c.Args[0] == "network":
 	default:
 		return errors.New("fake engine: unexpected: docker " + line)

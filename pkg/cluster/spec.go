@@ -96,11 +96,27 @@ func (s Spec) config() (*v1alpha4.Cluster, error) {
 		"encryptionAlgorithm": "ECDSA-P256",
 		// One control plane has nobody to elect, and after a restart of the
 		// node would wait for its own lease to run out.
-		"controllerManager": component{ExtraArgs: []arg{{"leader-elect", "false"}}},
+		//
+		// The controller manager gives each controller an account and a token
+		// before it starts, which its default of 20 requests a second makes
+		// last five seconds.
+		"controllerManager": component{ExtraArgs: []arg{{"leader-elect", "false"}, {"kube-api-qps", "200"}, {"kube-api-burst", "400"}}},
 		"scheduler":         component{ExtraArgs: []arg{{"leader-elect", "false"}}},
 	}
-	patches := make([]string, 0, 2)
-	for _, p := range []map[string]any{clusterConfig, kubelet} {
+	initConfig := map[string]any{
+		"kind":       "InitConfiguration",
+		"apiVersion": "kubeadm.k8s.io/v1beta4",
+		// A cluster whose certificates end after a year anyway does not need
+		// kubelet restarted to make it renew its own. (kind skips the
+		// preflight. bootstrap-token must stay: it also lets the API server
+		// talk to kubelet.)
+		"skipPhases": []string{"preflight", "kubelet-finalize"},
+	}
+	if s.Host.BuiltinCNI {
+		initConfig["nodeRegistration"] = map[string]any{"taints": []string{}} // or kind would have to remove it
+	}
+	patches := make([]string, 0, 3)
+	for _, p := range []map[string]any{clusterConfig, initConfig, kubelet} {
 		out, err := yaml.Marshal(p)
 		if err != nil {
 			return nil, fmt.Errorf("encode kubeadm patch: %w", err)

@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"labctl.dev/labctl/pkg/clierr"
+)
+
+// TestCreateBootstraps covers node images that bring their network along: kind
+// only makes the node.
+func TestCreateBootstraps(t *testing.T) {
+	s := spec(t)
+	s.Host.BuiltinCNI = true
+	engine := &fakeEngine{kubeadm: "[certs] Using certificateDir folder\nI1 noise\n[addons] Applied essential addon: CoreDNS\n"}
+	k := fakeKind{create: func(string) error { engine.add(ours()); return nil }}
+	m := newManager(t, engine, k)
+	var progress []string
+	if err := m.Create(t.Context(), s, func(msg string) { progress = append(progress, msg) }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"making certificates", "starting add-ons"}, progress); diff != "" {
+		t.Error(diff)
+	}
+	if raw, err := os.ReadFile(s.Kubeconfig); err != nil || string(raw) != "kind: Config\n" {
+		t.Errorf("kubeconfig %q, %v", raw, err)
+	}
+	if st, err := m.State(t.Context(), "lab"); err != nil || st.Phase != Running {
+		t.Errorf("state %v, %v", st, err)
+	}
+}
+
+func TestBootstrapFails(t *testing.T) {
+	s := spec(t)
+	s.Host.BuiltinCNI = true
+	logs := t.TempDir()
+	s.Logs = func() (string, error) { return logs, nil }
+	engine := &fakeEngine{kubeadm: "[init] Using Kubernetes version\nerror: unresolved dependencies\n", fail: map[string]string{"exec --privileged": ""}}
+	k := fakeKind{create: func(string) error { engine.add(ours()); return nil }}
+	err := newManager(t, engine, k).Create(t.Context(), s, func(string) {})
+	d := clierr.Describe(err)
+	if !strings.Contains(d.Detail, "unresolved dependencies") || !strings.Contains(d.Hint, logs) {
+		t.Errorf("error %+v", d)
+	}
+	if len(engine.nodes) != 0 {
+		t.Errorf("left %v", engine.nodes)
+	}
+}
