@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/kind/pkg/exec"
 
 	"labctl.dev/labctl/pkg/clierr"
 )
@@ -47,5 +49,30 @@ func TestBootstrapFails(t *testing.T) {
 	}
 	if len(engine.nodes) != 0 {
 		t.Errorf("left %v", engine.nodes)
+	}
+}
+
+func TestEngineDies(t *testing.T) {
+	s := spec(t)
+	s.Logs = func() (string, error) { t.Error("logs of an engine that is gone"); return "", nil }
+	engine := &fakeEngine{}
+	k := fakeKind{create: func(string) error {
+		engine.mu.Lock()
+		defer engine.mu.Unlock()
+		engine.fail = map[string]string{"": "Cannot connect to the Docker daemon at unix:///var/run/docker.sock"}
+		return &exec.RunError{Command: []string{"docker"}, Output: []byte("[certs] making"), Inner: errors.New("exit status 137")}
+	}}
+	err := newManager(t, engine, k).Create(t.Context(), s, func(string) {})
+	if d := clierr.Describe(err); d.ID != "engine-down" || d.Code != clierr.CodeUnfit {
+		t.Errorf("error %+v", d)
+	}
+}
+
+func TestWaitKubeconfig(t *testing.T) {
+	t.Parallel()
+	engine := &fakeEngine{nodes: []fakeNode{ours()}}
+	raw, err := newManager(t, engine, fakeKind{}).WaitKubeconfig(t.Context(), Spec{Name: "lab"})
+	if err != nil || string(raw) != "kind: Config\n" {
+		t.Errorf("%q, %v", raw, err)
 	}
 }

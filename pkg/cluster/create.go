@@ -157,6 +157,12 @@ func (m *Manager) abort(ctx context.Context, name string, done <-chan error) err
 func (m *Manager) failed(ctx context.Context, s Spec, p provider, err error, progress func(string)) error {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
+	if _, gone := m.docker.Run(clean, "version", "--format", "{{.Server.Version}}"); gone != nil && ctx.Err() == nil {
+		// Whatever else went wrong did so because the engine went. The next
+		// creation, or a deletion, removes what is left.
+		m.log.Debug("creation failed with the engine", "error", err)
+		return translate(s.Name, "", gone)
+	}
 	logs := ""
 	// A Ctrl-C typed at a terminal reaches kind's child processes as well, so
 	// kind may fail just before ctx ends.

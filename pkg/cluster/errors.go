@@ -78,6 +78,9 @@ func translate(name, logs string, err error) error {
 	for _, c := range causes {
 		if strings.Contains(out, c.text) {
 			e.ID, e.Hint = c.id, c.hint
+			if strings.HasPrefix(c.id, "engine-") {
+				e.Code = clierr.CodeUnfit
+			}
 			e.Op = "cluster " + name + ": " + c.why
 			break
 		}

@@ -119,6 +119,7 @@ func (f *fakeEngine) Run(ctx context.Context, c execx.Cmd) error {
 		}
 		fmt.Fprintln(out, "Reached target Multi-User System.")
 	case c.Args[0] == "exec" && (strings.Contains(line, "ctr version") || strings.Contains(line, "kubeadm init")):
+	case c.Args[0] == "version", c.Args[0] == "exec" && strings.Contains(line, "admin.conf"):
 	case c.Args[0] == "stop", c.Args[0] == "start", c.Args[0] == "unpause", c.Args[0] == "network":
 	default:
 		return errors.New("fake engine: unexpected: docker " + line)
