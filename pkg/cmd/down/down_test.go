@@ -28,12 +28,14 @@ func TestArguments(t *testing.T) {
 		"all":     {args: []string{"--all", "--purge"}, want: engine.DownOptions{All: true, Purge: true}, output: ui.Text},
 		"keep":    {args: []string{"x", "--keep-cluster", "-ojson"}, want: engine.DownOptions{Lab: "x", KeepCluster: true}, output: ui.JSON},
 		"cluster": {args: []string{"x", "--context", "c"}, want: engine.DownOptions{Lab: "x", Target: engine.Target{Context: "c"}}, output: ui.Text},
+		"forget":  {args: []string{"x", "--forget"}, want: engine.DownOptions{Lab: "x", Forget: true}, output: ui.Text},
 
 		"neither":             {code: clierr.CodeUsage},
 		"two labs":            {args: []string{"x", "y"}, code: clierr.CodeUsage},
 		"a lab and all":       {args: []string{"x", "--all"}, code: clierr.CodeUsage},
 		"purge of one":        {args: []string{"x", "--purge"}, code: clierr.CodeUsage},
 		"purge but keep it":   {args: []string{"--all", "--purge", "--keep-cluster"}, code: clierr.CodeUsage},
+		"forget all":          {args: []string{"--all", "--forget"}, code: clierr.CodeUsage},
 		"purge without a lab": {args: []string{"--purge"}, code: clierr.CodeUsage},
 	}
 	for name, tt := range tests {

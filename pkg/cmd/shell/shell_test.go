@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
@@ -20,12 +21,14 @@ func TestArguments(t *testing.T) {
 	tests := map[string]struct {
 		args []string
 		want engine.ShellOptions
+		code int
 	}{
-		"a shell":   {[]string{"x"}, engine.ShellOptions{Lab: "x", Argv: []string{}}},
-		"a command": {[]string{"x", "--", "mlflow", "runs", "--help"}, engine.ShellOptions{Lab: "x", Argv: []string{"mlflow", "runs", "--help"}}},
+		"no lab":    {code: clierr.CodeUsage},
+		"a shell":   {args: []string{"x"}, want: engine.ShellOptions{Lab: "x", Argv: []string{}}},
+		"a command": {args: []string{"x", "--", "mlflow", "runs", "--help"}, want: engine.ShellOptions{Lab: "x", Argv: []string{"mlflow", "runs", "--help"}}},
 		"another cluster": {
-			[]string{"x", "--context", "c", "--", "ls"},
-			engine.ShellOptions{Lab: "x", Argv: []string{"ls"}, Target: engine.Target{Context: "c"}},
+			args: []string{"x", "--context", "c", "--", "ls"},
+			want: engine.ShellOptions{Lab: "x", Argv: []string{"ls"}, Target: engine.Target{Context: "c"}},
 		},
 	}
 	for name, tt := range tests {
@@ -38,8 +41,9 @@ func TestArguments(t *testing.T) {
 				return nil
 			})
 			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); err != nil {
-				t.Fatal(err)
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code {
+				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("options (-want +got):\n%s", diff)
