@@ -74,7 +74,7 @@ func Run(ctx context.Context, streams *iostreams.Streams, lookupEnv func(string)
 	if errors.Is(err, clierr.ErrInterrupted) {
 		err = clierr.Wrap(err, "", "finished steps stay, half-made things were removed; the same command goes on from there")
 	}
-	var silent *cmdutil.Reported
+	var silent *cmdutil.ReportedError
 	if errors.As(err, &silent) {
 		return silent.Code
 	}

@@ -83,7 +83,7 @@ func judgeProxy(f host.Facts) Finding {
 
 // exempt says whether NO_PROXY covers a name, as Go and curl read it.
 func exempt(noProxy, name string) bool {
-	for _, e := range strings.Split(noProxy, ",") {
+	for e := range strings.SplitSeq(noProxy, ",") {
 		e = strings.TrimPrefix(strings.TrimSpace(e), "*")
 		switch {
 		case e == "":

@@ -110,7 +110,7 @@ func ids(list []Finding) string {
 func wrap(b *strings.Builder, prefix, indent, text string) {
 	line := prefix
 	empty := true
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if !empty && len(line)+1+len(word) > textWidth {
 			b.WriteString(strings.TrimRight(line, " ") + "\n")
 			line, empty = indent, true

@@ -22,7 +22,7 @@ import (
 // it can be repeated after a crash.
 func (e *Engine) Down(ctx context.Context, o DownOptions, sink ui.Sink) (*DownResult, error) {
 	r := newRunner(sink)
-	res := &DownResult{}
+	res := &DownResult{Labs: []string{}, Removed: []string{}}
 	var err error
 	if o.All {
 		err = e.downAll(ctx, r, o, res)

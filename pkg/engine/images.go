@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/image"
+	"labctl.dev/labctl/pkg/internal/near"
 	"labctl.dev/labctl/pkg/ui"
 )
 
@@ -64,6 +66,11 @@ func (e *Engine) MakeImages(ctx context.Context, o MakeOptions, sink ui.Sink) (m
 	names := slices.Clone(o.Names)
 	if len(names) == 0 {
 		names = e.Images.Names()
+	}
+	for _, n := range names {
+		if !slices.Contains(e.Images.Names(), n) {
+			return nil, clierr.Usage("labctl images list shows the images", "there is no image %q%s", n, near.Hint(n, e.Images.Names()))
+		}
 	}
 	unlock, err := e.lock(ctx, Target{}, "labctl images", sink)
 	if err != nil {

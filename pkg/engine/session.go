@@ -177,16 +177,20 @@ func (e *Engine) Shell(ctx context.Context, o ShellOptions) error {
 
 // Logs prints the logs of a lab's pods.
 func (e *Engine) Logs(ctx context.Context, o LogsOptions) error {
-	s, err := e.join(ctx, o.Lab, o.Target)
+	entry, err := e.lookUp(o.Lab)
 	if err != nil {
 		return err
 	}
 	selector := ""
 	if o.Component != "" {
-		if !slices.Contains(s.lab.Components, o.Component) {
-			return clierr.Usage("the components are: "+strings.Join(s.lab.Components, ", "), "%s has no component %q", o.Lab, o.Component)
+		if !slices.Contains(entry.Lab.Components, o.Component) {
+			return clierr.Usage("the components are: "+strings.Join(entry.Lab.Components, ", "), "%s has no component %q", o.Lab, o.Component)
 		}
 		selector = "app=" + o.Component
+	}
+	s, err := e.join(ctx, o.Lab, o.Target)
+	if err != nil {
+		return err
 	}
 	err = s.client.Logs(ctx, kube.Logs{Namespace: s.namespace, Selector: selector, Follow: o.Follow, Tail: o.Tail, Prefix: o.Component == ""}, o.Out)
 	if o.Follow && errors.Is(context.Cause(ctx), clierr.ErrInterrupted) {

@@ -54,7 +54,7 @@ func (e *Engine) Status(ctx context.Context, name string, flags Target) (*Status
 			l, err = e.labStatus(ctx, client, lab, target)
 		}
 		if err != nil {
-			l = &LabStatus{Lab: lab, Target: target.String(), Namespace: Namespace(lab), State: "unreachable", Release: err.Error()}
+			l = &LabStatus{Lab: lab, Target: target.String(), Namespace: Namespace(lab), State: "unreachable", Reason: err.Error(), Workloads: []kube.WorkloadStatus{}, Endpoints: []Endpoint{}}
 		}
 		res.Labs = append(res.Labs, *l)
 	}
@@ -144,6 +144,8 @@ func labState(info release.Info, wasReady bool, rows []kube.WorkloadStatus) stri
 	switch {
 	case info.Status == release.StatusFailed:
 		return "failed"
+	case info.Status == release.StatusUninstalling:
+		return "going"
 	case info.Status != release.StatusDeployed:
 		return "installing"
 	case allReady:

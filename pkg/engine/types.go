@@ -102,7 +102,8 @@ type LabStatus struct {
 	Lab       string                `json:"lab"`
 	Target    string                `json:"target"`
 	Namespace string                `json:"namespace"`
-	State     string                `json:"state"` // ready, starting, not ready, installing, failed, unreachable
+	State     string                `json:"state"`            // ready, starting, not ready, installing, failed, going, unreachable
+	Reason    string                `json:"reason,omitempty"` // why it is unreachable
 	Release   string                `json:"release"`
 	Workloads []kube.WorkloadStatus `json:"workloads"`
 	Endpoints []Endpoint            `json:"endpoints"`

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -27,7 +28,7 @@ func (f *Format) Set(s string) error {
 		*f = Format(s)
 		return nil
 	default:
-		return fmt.Errorf("must be text or json")
+		return errors.New("must be text or json")
 	}
 }
 

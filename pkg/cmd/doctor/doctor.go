@@ -84,7 +84,7 @@ func run(ctx context.Context, o *Options) error {
 		return werr
 	}
 	if err == nil && !res.Report.Fit {
-		return &cmdutil.Reported{Code: clierr.CodeUnfit}
+		return &cmdutil.ReportedError{Code: clierr.CodeUnfit}
 	}
 	return err
 }

@@ -109,7 +109,7 @@ func TestRun(t *testing.T) {
 				Engine: func() (Examiner, error) { return tt.fake, nil },
 			}
 			err := run(t.Context(), o)
-			var reported *cmdutil.Reported
+			var reported *cmdutil.ReportedError
 			switch {
 			case tt.code != 0:
 				if !errors.As(err, &reported) || reported.Code != tt.code {

@@ -99,7 +99,7 @@ func run(ctx context.Context, o *Options) error {
 	console := o.Console()
 	res, err := e.Down(ctx, o.Down, console)
 	console.Close()
-	if res == nil {
+	if err != nil && (res == nil || len(res.Removed) == 0) {
 		return err
 	}
 	return errors.Join(err, ui.Write(o.IO.Out, o.Output, res, func(w io.Writer) error { return text(w, res) }))

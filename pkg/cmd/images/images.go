@@ -120,6 +120,7 @@ func newBuildCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error)
 			labctl images build
 			labctl images build mlflow --force
 		`),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Make.Names = args
 			o.Make.Build = true
@@ -146,6 +147,7 @@ func newPullCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) 
 		Example: heredoc.Doc(`
 			LABCTL_REGISTRY=registry.example.com/labs labctl images pull
 		`),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Make.Names = args
 			if runF != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/MakeNowJust/heredoc/v2"
 	"github.com/spf13/cobra"
 
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
@@ -53,6 +54,9 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 		ValidArgsFunction: cmdutil.CompleteLabs(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Lab = args[0]
+			if o.Into != "" && !o.Merge {
+				return clierr.Usage("add --merge", "--into works only with --merge")
+			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}

@@ -3,12 +3,14 @@ package list
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/pkg/catalog"
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
 	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/ui"
@@ -57,9 +59,10 @@ func run(_ context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	labs, err := c.List()
-	if err != nil {
-		return err
+	// Labs that can be read are listed beside the error about the others.
+	labs, broken := c.List()
+	if broken != nil {
+		broken = clierr.Usage("correct the lab's files", "%w", broken)
 	}
 	rows := make([]row, 0, len(labs))
 	for _, l := range labs {
@@ -69,7 +72,7 @@ func run(_ context.Context, o *Options) error {
 			MemoryMi: l.Lab.Requires.MemoryMi, Layers: l.Lab.Layer.MLOps,
 		})
 	}
-	return ui.Write(o.IO.Out, o.Output, rows, func(w io.Writer) error {
+	return errors.Join(broken, ui.Write(o.IO.Out, o.Output, rows, func(w io.Writer) error {
 		p := ui.NewPrinter(w)
 		table := [][]string{{"LAB", "LEVEL", "MINUTES", "MEMORY", "TITLE"}}
 		for _, r := range rows {
@@ -77,5 +80,5 @@ func run(_ context.Context, o *Options) error {
 		}
 		p.Table("", table)
 		return p.Err()
-	})
+	}))
 }

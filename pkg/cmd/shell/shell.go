@@ -74,7 +74,7 @@ func run(ctx context.Context, o *Options) error {
 	err = e.Shell(ctx, o.Shell)
 	var exit *kube.ExitError
 	if errors.As(err, &exit) {
-		return &cmdutil.Reported{Code: exit.Code}
+		return &cmdutil.ReportedError{Code: exit.Code}
 	}
 	return err
 }

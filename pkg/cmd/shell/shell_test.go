@@ -90,7 +90,7 @@ func TestRun(t *testing.T) {
 			f := &fake{err: tt.err}
 			o := &Options{IO: streams, Shell: engine.ShellOptions{Lab: "x", Argv: tt.argv}, Engine: func() (Sheller, error) { return f, nil }}
 			err := run(t.Context(), o)
-			var reported *cmdutil.Reported
+			var reported *cmdutil.ReportedError
 			switch {
 			case tt.code != 0:
 				if !errors.As(err, &reported) || reported.Code != tt.code {

@@ -78,8 +78,11 @@ func text(w io.Writer, s *engine.Status, detail bool) error {
 		p.Linef("No lab is up. `labctl list` shows the labs, `labctl up <lab>` brings one up.")
 		return p.Err()
 	}
-	for _, l := range s.Labs {
-		p.Linef("\n%s: %s (%s, namespace %s)", l.Lab, l.State, l.Target, l.Namespace)
+	for i, l := range s.Labs {
+		if i > 0 || s.Cluster != "" {
+			p.Linef("")
+		}
+		p.Linef("%s: %s (%s, namespace %s)", l.Lab, l.State, l.Target, l.Namespace)
 		if l.Newer {
 			p.Linef("  This labctl carries a newer version of the lab.")
 		}
@@ -91,7 +94,10 @@ func text(w io.Writer, s *engine.Status, detail bool) error {
 			rows = append(rows, []string{r.String(), word(r), r.Message})
 		}
 		p.Table("  ", rows)
-		if detail {
+		if l.Reason != "" {
+			p.Linef("  %s", l.Reason)
+		}
+		if detail && len(l.Endpoints) > 0 {
 			p.Linef("")
 			for _, ep := range l.Endpoints {
 				p.Linef("  %s: %s", ep.Title, ep.Command)

@@ -139,8 +139,8 @@ func mergeRuntime(old []byte, script string) (merged []byte, changed bool, err e
 // writeFile writes a file atomically: a reader sees the old or the new one.
 // An existing file keeps its mode; a symbolic link stays one.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	if st, err := os.Stat(path); err == nil {
 		mode = st.Mode().Perm()

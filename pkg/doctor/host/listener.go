@@ -35,7 +35,7 @@ func (m Machine) listener(port int) string {
 // listening collects the sockets in state LISTEN (0A) on a port.
 func (m Machine) listening(table string, port int, inodes map[string]bool) {
 	suffix := fmt.Sprintf(":%04X", port)
-	for _, line := range strings.Split(m.text(table), "\n") {
+	for line := range strings.SplitSeq(m.text(table), "\n") {
 		f := strings.Fields(line)
 		if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], suffix) {
 			inodes["socket:["+f[9]+"]"] = true

@@ -103,7 +103,7 @@ func (m Machine) engineLimits(s System, e Engine) System {
 
 func (m Machine) distro() Distro {
 	var d Distro
-	for _, line := range strings.Split(m.text("/etc/os-release"), "\n") {
+	for line := range strings.SplitSeq(m.text("/etc/os-release"), "\n") {
 		k, v, _ := strings.Cut(line, "=")
 		v = strings.Trim(v, `"'`)
 		switch k {
