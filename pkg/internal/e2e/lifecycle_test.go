@@ -79,12 +79,28 @@ func TestLifecycle(t *testing.T) {
 			t.Errorf("the half-made node is still there: %s", c)
 		}
 	})
-	part("kill -9 while the lab is installed", func(t *testing.T) {
-		p := m.start(t, "up", labName)
-		p.waitFor(t, "==> Lab "+labName)
-		p.kill(t)
-	})
+	// Each of these cuts off the one before, in the order of the steps.
+	for _, at := range []string{"==> Machine", "==> Image cache", "pulling", "==> Lab " + labName, "==> Workloads"} {
+		part("kill -9 at "+at, func(t *testing.T) {
+			p := m.start(t, "up", labName)
+			p.waitFor(t, at)
+			p.kill(t)
+		})
+		part("Ctrl-C at "+at, func(t *testing.T) {
+			p := m.start(t, "up", labName)
+			p.waitFor(t, at)
+			// It may be done in the very moment; then it has nothing to stop.
+			if code := p.interrupt(t); code != 130 && code != 0 {
+				t.Errorf("exit code %d, want 130", code)
+			}
+			s := decode[statusResult](t, m.ok(t, "status", "-o", "json").stdout)
+			if s.Cluster == "partial" {
+				t.Error("a half-made cluster is left")
+			}
+		})
+	}
 	part("two at once", func(t *testing.T) {
+		m.ok(t, "down", "--all")
 		first := m.start(t, "up", labName, "-o", "json")
 		first.waitFor(t, "==> ")
 		second := m.start(t, "up", labName, "-o", "json")
