@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 }
 
 func expectCode(want string, argv []string) int {
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // ends with the test
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
 	if cmd.ProcessState == nil {

@@ -121,6 +121,7 @@ func (e *Engine) downLocal(ctx context.Context, r *runner, o DownOptions, res *D
 		}}); err != nil {
 			return clierr.Wrap(err, "start the cluster", "labctl down --all removes it with all its labs")
 		}
+	case cluster.Running:
 	}
 	client, err := e.connect(ctx, Target{})
 	if err != nil {

@@ -75,7 +75,7 @@ func TestPlan(t *testing.T) {
 func TestPlanFails(t *testing.T) {
 	t.Parallel()
 	e := testEngine(t)
-	_, err := e.plan(t.Context(), "model-regisrty", Target{})
+	_, err := e.plan(t.Context(), "model-registri", Target{})
 	if r := clierr.Describe(err); r.Code != clierr.CodeUsage || r.ID != "unknown-lab" || !strings.Contains(r.Error, theLab) {
 		t.Errorf("%+v", r)
 	}

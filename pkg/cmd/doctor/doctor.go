@@ -83,7 +83,7 @@ func run(ctx context.Context, o *Options) error {
 	if werr := ui.Write(o.IO.Out, o.Output, res, func(w io.Writer) error { return text(w, res.Report) }); werr != nil {
 		return werr
 	}
-	if err == nil && !res.Report.Fit {
+	if err == nil && !res.Fit {
 		return &cmdutil.ReportedError{Code: clierr.CodeUnfit}
 	}
 	return err
