@@ -5,6 +5,11 @@ variables such as POSTGRES_PORT=tcp://..., which programs take for their own.
 {{- define "common.podSpec" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
+{{- /* In the first seconds of a cluster DNS does not answer yet, and a resolver waits five seconds for each lost question. */}}
+dnsConfig:
+  options:
+    - {name: timeout, value: "1"}
+    - {name: attempts, value: "2"}
 securityContext:
   runAsNonRoot: true
   runAsUser: 10001
