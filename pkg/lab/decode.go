@@ -93,3 +93,12 @@ func (w *walker) find(field string) position {
 		field = field[:i]
 	}
 }
+
+// UnmarshalYAML takes a single text for a list of one case.
+func (f *Fail) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		*f = Fail{{Text: n.Value}}
+		return nil
+	}
+	return n.Decode((*[]FailCase)(f))
+}

@@ -3,7 +3,12 @@
 // and knows no cluster; pkg/catalog finds labs, pkg/engine runs them.
 package lab
 
-import "slices"
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"time"
+)
 
 // APIVersion and Kind are what a lab.yaml must begin with.
 const (
@@ -26,7 +31,11 @@ type Lab struct {
 	Seed       *Seed      `yaml:"seed"`
 	Endpoints  []Endpoint `yaml:"endpoints"`
 	// Next says what a learner does first in a lab that has just come up.
-	Next string `yaml:"next"`
+	Next  string `yaml:"next"`
+	Tasks []Task `yaml:"tasks"`
+	// Faults are drills on the solved lab.
+	Faults    []Fault    `yaml:"faults"`
+	Interview []Question `yaml:"interview"`
 }
 
 // Metadata says what the lab is, in lists and on cards.
@@ -102,4 +111,82 @@ func (l *Lab) setDefaults() {
 			e.Title = e.Name
 		}
 	}
+	for i := range l.Tasks {
+		l.Tasks[i].setDefaults()
+	}
+	for i := range l.Faults {
+		f := &l.Faults[i]
+		if f.Title == "" {
+			f.Title = f.ID
+		}
+		stepDefaults(f.Inject)
+		stepDefaults(f.Fix)
+	}
+}
+
+// Defaults of checks and steps.
+const (
+	DefaultDeadline = 60 * time.Second
+	DefaultInterval = 2 * time.Second
+	DefaultTimeout  = 60 * time.Second
+	// DefaultSelector finds the pod with the lab's tools.
+	DefaultSelector = "app=workbench"
+)
+
+func (t *Task) setDefaults() {
+	for i := range t.Checks {
+		c := &t.Checks[i]
+		c.Deadline = cmp.Or(c.Deadline, DefaultDeadline)
+		c.Interval = cmp.Or(c.Interval, DefaultInterval)
+		c.Why = cmp.Or(c.Why, t.Why)
+		c.Probe.setDefaults()
+		for _, p := range c.With {
+			p.setDefaults()
+		}
+	}
+	stepDefaults(t.Solution)
+	for i := range t.NearMisses {
+		n := &t.NearMisses[i]
+		n.Base = cmp.Or(n.Base, BaseBefore)
+		n.Title = cmp.Or(n.Title, n.ID)
+		stepDefaults(n.Steps)
+		stepDefaults(n.Undo)
+	}
+	for i := range t.Alternatives {
+		a := &t.Alternatives[i]
+		a.Title = cmp.Or(a.Title, a.ID)
+		stepDefaults(a.Steps)
+		stepDefaults(a.Undo)
+	}
+}
+
+func stepDefaults(steps []Step) {
+	for _, s := range steps {
+		if s.Exec != nil {
+			s.Exec.setDefaults()
+		}
+		if s.Wait != nil {
+			s.Wait.Probe.setDefaults()
+			s.Wait.Deadline = cmp.Or(s.Wait.Deadline, DefaultDeadline)
+		}
+	}
+}
+
+// setDefaults works on a copy of p too: it changes what the fields point to.
+func (p Probe) setDefaults() {
+	if p.Exec != nil {
+		p.Exec.setDefaults()
+	}
+	if p.HTTP != nil {
+		p.HTTP.Method = cmp.Or(p.HTTP.Method, http.MethodGet)
+		p.HTTP.Path = cmp.Or(p.HTTP.Path, "/")
+	}
+	if p.MLflow != nil && p.MLflow.Runs != nil {
+		p.MLflow.Runs.Status = cmp.Or(p.MLflow.Runs.Status, "FINISHED")
+	}
+}
+
+func (p *ExecProbe) setDefaults() {
+	p.Selector = cmp.Or(p.Selector, DefaultSelector)
+	p.Timeout = cmp.Or(p.Timeout, DefaultTimeout)
 }

@@ -2,8 +2,10 @@ package lab
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
+	"time"
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
@@ -39,8 +41,15 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, path string) {
 		w.problem(n, path, "aliases are not allowed; write the value out")
 	case n.Tag == "!!null":
 		// An empty value counts as left out; validation says whether it may be.
+	case t == reflect.TypeFor[time.Duration]():
+		w.walkDuration(n, path)
+	case t == reflect.TypeFor[Fail]() && n.Kind == yaml.ScalarNode:
+		// One text instead of a list of cases.
+		w.walkScalar(n, reflect.TypeFor[string](), path)
 	case t.Kind() == reflect.Struct:
 		w.walkStruct(n, t, path)
+	case t.Kind() == reflect.Map:
+		w.walkMap(n, t, path)
 	case t.Kind() == reflect.Slice:
 		if n.Kind != yaml.SequenceNode {
 			w.problem(n, path, "must be a list, is %s", describe(n))
@@ -78,6 +87,38 @@ func (w *walker) walkStruct(n *yaml.Node, t reflect.Type, path string) {
 	}
 }
 
+// walkMap is for mappings whose keys the author chooses.
+func (w *walker) walkMap(n *yaml.Node, t reflect.Type, path string) {
+	if n.Kind != yaml.MappingNode {
+		w.problem(n, path, "must be a mapping, is %s", describe(n))
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		at := join(path, key.Value)
+		switch {
+		case seen[key.Value]:
+			w.problem(key, at, "is there twice")
+		case key.Kind != yaml.ScalarNode || key.Tag != "!!str":
+			w.problem(key, at, "a key must be text, is %s", describe(key))
+		default:
+			w.positions[at] = position{key.Line, key.Column}
+			w.walk(value, t.Elem(), at)
+		}
+		seen[key.Value] = true
+	}
+}
+
+func (w *walker) walkDuration(n *yaml.Node, path string) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		if d, err := time.ParseDuration(n.Value); err == nil && d > 0 {
+			return
+		}
+	}
+	w.problem(n, path, "must be a duration such as 90s, is %s", describe(n))
+}
+
 func (w *walker) walkScalar(n *yaml.Node, t reflect.Type, path string) {
 	var want, tag string
 	switch t.Kind() {
@@ -105,7 +146,13 @@ func isControl(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '
 func fieldsOf(t reflect.Type) (fields map[string]reflect.Type, names []string) {
 	fields = map[string]reflect.Type{}
 	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if options == "inline" {
+			inner, more := fieldsOf(f.Type)
+			maps.Copy(fields, inner)
+			names = append(names, more...)
+			continue
+		}
 		fields[name] = f.Type
 		names = append(names, name)
 	}
