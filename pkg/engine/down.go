@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cluster"
@@ -114,7 +115,7 @@ func (e *Engine) downLocal(ctx context.Context, r *runner, o DownOptions, res *D
 		return e.foreign(st)
 	case cluster.Partial:
 		// It never held a lab that could be used.
-		return e.removeCluster(ctx, r, res)
+		return e.removeCluster(ctx, r, nil, res)
 	case cluster.Stopped:
 		if err := r.run(ctx, step{id: "start", title: "Cluster", run: func(ctx context.Context, _ reporter) (string, error) {
 			return "started, to remove the lab", e.start(ctx)
@@ -127,19 +128,30 @@ func (e *Engine) downLocal(ctx context.Context, r *runner, o DownOptions, res *D
 	if err != nil {
 		return err
 	}
-	labs, err := client.ListNamespaces(ctx, labelLab)
+	labs, err := labsOn(ctx, client)
 	if err != nil {
 		return clierr.Wrap(err, "ask the cluster for its labs", "labctl down --all removes the cluster with all its labs")
 	}
-	ours := slices.DeleteFunc(labs, func(ns corev1.Namespace) bool { return ns.Labels[labelLab] == o.Lab })
-	if len(ours) == 0 && !o.KeepCluster {
+	others := slices.ContainsFunc(labs, func(lab string) bool { return lab != o.Lab })
+	if !others && !o.KeepCluster {
 		// Deleting the node takes the lab along, in a tenth of the time.
-		if len(labs) > 0 {
-			res.Labs = append(res.Labs, o.Lab)
-		}
-		return e.removeCluster(ctx, r, res)
+		return e.removeCluster(ctx, r, labs, res)
 	}
 	return r.run(ctx, e.removeStep(client, o.Lab, res))
+}
+
+// labsOn gives the labs of a cluster, sorted.
+func labsOn(ctx context.Context, client *kube.Client) ([]string, error) {
+	namespaces, err := client.ListNamespaces(ctx, labelLab)
+	if err != nil {
+		return nil, err
+	}
+	labs := make([]string, 0, len(namespaces))
+	for _, ns := range namespaces {
+		labs = append(labs, ns.Labels[labelLab])
+	}
+	slices.Sort(labs)
+	return labs, nil
 }
 
 // removeStep removes the release and, where `up` made it, the namespace.
@@ -185,21 +197,22 @@ func (e *Engine) removeLab(ctx context.Context, client *kube.Client, lab string,
 	return group.Wait()
 }
 
-// removeCluster removes the kind cluster with all that belongs to it but the
-// image cache.
-func (e *Engine) removeCluster(ctx context.Context, r *runner, res *DownResult) error {
+// removeCluster removes the kind cluster, with the labs that are on it and all
+// that belongs to it but the image cache.
+func (e *Engine) removeCluster(ctx context.Context, r *runner, labs []string, res *DownResult) error {
 	return r.run(ctx, step{id: "cluster", title: "Cluster", run: func(ctx context.Context, rep reporter) (string, error) {
 		rep.update("removing")
 		if err := e.Cluster.Delete(ctx, e.ClusterName); err != nil {
 			return "", err
 		}
-		for _, lab := range res.Labs {
+		for _, lab := range labs {
+			res.Labs = append(res.Labs, lab)
 			res.Removed = append(res.Removed, "lab "+lab)
 		}
+		res.Removed = append(res.Removed, "kind cluster "+e.ClusterName)
 		if err := e.forgetLocal(); err != nil {
 			return "", err
 		}
-		res.Removed = append(res.Removed, "kind cluster "+e.ClusterName)
 		return "removed", e.tidy(ctx)
 	}})
 }
@@ -272,11 +285,35 @@ func (e *Engine) downCluster(ctx context.Context, r *runner, o DownOptions, res 
 	case st.Phase == cluster.Foreign:
 		res.Kept = append(res.Kept, fmt.Sprintf("kind cluster %s (%s)", e.ClusterName, st.Why))
 	case st.Phase != cluster.Absent && !o.KeepCluster:
-		return e.removeCluster(ctx, r, res)
+		return e.removeCluster(ctx, r, e.lastLabs(ctx, st), res)
 	case st.Phase != cluster.Absent:
 		return e.downEvery(ctx, r, res)
 	}
 	return e.tidy(ctx)
+}
+
+// askTime bounds the question for the labs of a cluster that goes in any case.
+const askTime = 5 * time.Second
+
+// lastLabs names the labs that go with the local cluster. A cluster that is
+// stopped or does not answer goes all the same; nobody can say then what was on
+// it.
+func (e *Engine) lastLabs(ctx context.Context, st cluster.State) []string {
+	if st.Phase != cluster.Running {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	client, err := e.connect(ctx, Target{})
+	if err != nil {
+		e.Log.Debug("ask the cluster for its labs", "error", err)
+		return nil
+	}
+	labs, err := labsOn(ctx, client)
+	if err != nil {
+		e.Log.Debug("ask the cluster for its labs", "error", err)
+	}
+	return labs
 }
 
 // purge removes the image cache, every image of ours and the state directory.
@@ -309,8 +346,8 @@ func (e *Engine) downRemembered(ctx context.Context, r *runner, o DownOptions, r
 		return err
 	}
 	var failed []error
-	for lab, remembered := range targets {
-		t := Target{Kubeconfig: remembered.Kubeconfig, Context: remembered.Context}
+	for _, lab := range slices.Sorted(maps.Keys(targets)) {
+		t := Target{Kubeconfig: targets[lab].Kubeconfig, Context: targets[lab].Context}
 		err := e.locked(ctx, t, "labctl down --all", r.sink, func() error { return e.downExisting(ctx, r, lab, t, res) })
 		switch {
 		case err != nil && o.Purge:
@@ -328,12 +365,12 @@ func (e *Engine) downEvery(ctx context.Context, r *runner, res *DownResult) erro
 	if err != nil {
 		return err
 	}
-	labs, err := client.ListNamespaces(ctx, labelLab)
+	labs, err := labsOn(ctx, client)
 	if err != nil {
 		return err
 	}
-	for _, ns := range labs {
-		if err := r.run(ctx, e.removeStep(client, ns.Labels[labelLab], res)); err != nil {
+	for _, lab := range labs {
+		if err := r.run(ctx, e.removeStep(client, lab, res)); err != nil {
 			return err
 		}
 	}

@@ -86,6 +86,11 @@ func TestRun(t *testing.T) {
 		Labs: []string{"a", "b"}, Removed: []string{"lab a", "release b"}, Kept: []string{"namespace lab-b (labctl did not make it)"},
 		Steps: []engine.Timing{{Step: "remove-a", Seconds: 2}},
 	}
+	everything := engine.DownResult{
+		Labs: []string{"a", "b", "c"}, Removed: []string{"lab a", "lab b", "lab c", "kind cluster labctl", "image cache", "images", "state directory"},
+		Kept:  []string{"lab d on context c of /k, which did not answer"},
+		Steps: []engine.Timing{{Step: "cluster", Seconds: 3}},
+	}
 	nothing := engine.DownResult{Labs: []string{}, Removed: []string{}, Steps: []engine.Timing{}}
 	broken := errors.New("broken")
 	tests := map[string]struct {
@@ -95,6 +100,8 @@ func TestRun(t *testing.T) {
 	}{
 		"removed":         {fake{res: &removed}, ui.Text, "removed.txt"},
 		"removed as JSON": {fake{res: &removed}, ui.JSON, "removed.json"},
+		"all":             {fake{res: &everything}, ui.Text, "all.txt"},
+		"all as JSON":     {fake{res: &everything}, ui.JSON, "all.json"},
 		"nothing":         {fake{res: &nothing}, ui.Text, "nothing.txt"},
 		"nothing as JSON": {fake{res: &nothing}, ui.JSON, "nothing.json"},
 		// What was removed before the failure is told too.
