@@ -117,23 +117,7 @@ func (b *Builder) explain(ctx context.Context, j Job, l *log, err error) error {
 	if step := l.step(); step != "" {
 		op += ", step " + step
 	}
-	hint := "the whole output is in " + l.path
-	detail := l.tail()
-	var inner *clierr.Error
-	if errors.As(err, &inner) && inner.Hint != "" {
-		hint = inner.Hint + "; " + hint
-	}
-	var exit *execx.ExitError
-	if errors.As(err, &exit) {
-		// Its text repeats the last lines, which are shown as the detail.
-		name, _, _ := strings.Cut(exit.Command, " ")
-		err = fmt.Errorf("%s ended with exit status %d", name, exit.Code)
-	}
-	if strings.Contains(detail, "no space left on device") {
-		err = fmt.Errorf("no space left on device: %w", err)
-		hint = "free disk space (`labctl images prune`, `docker system df` shows where it went); " + hint
-	}
-	return &clierr.Error{Op: op, Err: err, Hint: hint, Detail: detail, ID: "image-build"}
+	return l.Explain(op, err)
 }
 
 // dockerfile builds a directory with a Dockerfile.

@@ -8,20 +8,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/image/spec"
 	"labctl.dev/labctl/pkg/internal/docker"
 	"labctl.dev/labctl/pkg/internal/execx"
 )
-
-// errNoProgram is what starting a program that is not installed gives.
-var errNoProgram = exec.ErrNotFound
 
 // goBinary puts one program into dir. The locked sums make every source file
 // that goes in certain, whichever way it is compiled.
@@ -91,26 +86,12 @@ func (b *Builder) goOnHost(ctx context.Context, j Job, g spec.GoBinary, files []
 	tmp := filepath.Join(tmpDir, g.Output)
 	err = b.run.Run(ctx, execx.Cmd{Name: "go", Args: goArgs(g, tmp), Dir: dir, Env: goEnv(g, j.Platform), Stdout: l, Stderr: l})
 	if err != nil {
-		return goError(err, l)
+		return l.GoError(err)
 	}
 	if err := os.Rename(tmp, out); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)
-}
-
-// goError gives advice for what a Go build on the host fails of.
-func goError(err error, l *log) error {
-	tail := l.tail()
-	switch {
-	case errors.Is(err, errNoProgram):
-		return clierr.New("install Go, see https://go.dev/doc/install", "no public image can be pulled, and Go is not installed to build without: %w", err)
-	case strings.Contains(tail, "go.mod requires go >="):
-		return clierr.Wrap(err, "", "install a newer Go, see https://go.dev/doc/install")
-	case strings.Contains(tail, "x509:"):
-		return clierr.Wrap(err, "", "if a proxy opens TLS here, set SSL_CERT_FILE to a bundle with its certificate")
-	}
-	return err
 }
 
 // goInContainer compiles in the public Go image.

@@ -1,51 +1,43 @@
 package build
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"labctl.dev/labctl/pkg/image/buildlog"
 )
 
-const tailLines = 15
-
-// log takes the output of a build's commands: everything goes to a file, the
-// last lines are kept for an error, and the lines that say how far the build is
-// become progress.
+// log is the log of one build; the lines that say how far the build is become
+// progress.
 type log struct {
-	path     string
+	*buildlog.Log
+
 	progress func(Progress)
 
 	mu    sync.Mutex
-	f     *os.File
-	part  []byte
-	last  []string
 	phase string // what we run
 	sub   string // how far that is, in its own words
 }
 
 func openLog(path string, progress func(Progress)) (*log, error) {
-	f, err := os.Create(filepath.Clean(path))
-	if err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
-	}
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	return &log{path: path, f: f, progress: progress}, nil
+	l := &log{progress: progress}
+	var err error
+	l.Log, err = buildlog.Open(path, l.line)
+	return l, err
 }
 
 // begin names the next command.
 func (l *log) begin(phase string) {
+	l.Begin(phase)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.phase, l.sub, l.last = phase, "", nil
-	fmt.Fprintf(l.f, "== %s\n", phase)
+	l.phase, l.sub = phase, ""
 	l.progress(Progress{Text: phase})
 }
 
@@ -59,38 +51,6 @@ func (l *log) step() string {
 	return l.phase
 }
 
-// tail gives the last lines.
-func (l *log) tail() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines := l.last
-	if len(l.part) > 0 {
-		lines = append(slices.Clip(lines), string(l.part))
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Write implements io.Writer.
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, err := l.f.Write(p); err != nil {
-		return 0, err
-	}
-	l.part = append(l.part, p...)
-	for {
-		i := bytes.IndexAny(l.part, "\n\r")
-		if i < 0 {
-			return len(p), nil
-		}
-		line := strings.TrimRight(string(l.part[:i]), " \t\r")
-		l.part = l.part[i+1:]
-		if line != "" {
-			l.line(line)
-		}
-	}
-}
-
 var (
 	classicStep  = regexp.MustCompile(`^Step (\d+)/(\d+) : (.+)$`)
 	buildKitStep = regexp.MustCompile(`^#\d+ \[(?:[\w.-]+ )?(\d+)/(\d+)\] (.+)$`)
@@ -100,10 +60,8 @@ var (
 )
 
 func (l *log) line(line string) {
-	l.last = append(l.last, line)
-	if over := len(l.last) - tailLines; over > 0 {
-		l.last = l.last[over:]
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, re := range []*regexp.Regexp{classicStep, buildKitStep} {
 		if m := re.FindStringSubmatch(line); m != nil {
 			done, _ := strconv.ParseInt(m[1], 10, 64)
@@ -119,13 +77,6 @@ func (l *log) line(line string) {
 			return
 		}
 	}
-}
-
-// Close ends the log.
-func (l *log) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.f.Close()
 }
 
 // short fits one line of a progress display.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -116,7 +117,7 @@ func (b *Builder) publicRootfs(ctx context.Context, j Job, l *log) error {
 
 // toolError says what to install when a program is not there.
 func toolError(err error, tool string) error {
-	if errors.Is(err, errNoProgram) {
+	if errors.Is(err, exec.ErrNotFound) {
 		return clierr.New("install it, or run `labctl doctor --fix`", "%s is not installed: %w", tool, err)
 	}
 	return err

@@ -60,7 +60,7 @@ func (j *job) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the list of packages: %w", err)
 	}
-	return os.WriteFile(strings.TrimSuffix(j.log.path, ".log")+".packages", []byte(packages+"\n"), 0o600)
+	return os.WriteFile(strings.TrimSuffix(j.log.Path(), ".log")+".packages", []byte(packages+"\n"), 0o600)
 }
 
 // importImages puts the images of the control plane into the node's containerd.
@@ -151,7 +151,7 @@ func (j *job) cleanup(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	if err := errors.Join(j.removeLeftovers(ctx), os.RemoveAll(filepath.Join(j.workDir, "layers"))); err != nil {
-		j.log.note("clean up: " + err.Error())
+		j.log.Note("clean up: " + err.Error())
 	}
 }
 

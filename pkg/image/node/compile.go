@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -37,7 +36,7 @@ func (j *job) compile(ctx context.Context, c component) error {
 		j.programs[p] = filepath.Join(dir, p)
 	}
 	if _, err := os.Stat(dir); err == nil {
-		j.log.note("found in " + dir)
+		j.log.Note("found in " + dir)
 		return os.RemoveAll(src)
 	}
 	// Made beside its place and moved: what was cut off must not look done.
@@ -48,7 +47,7 @@ func (j *job) compile(ctx context.Context, c component) error {
 	for _, p := range sortedKeys(c.Programs) {
 		cmd := execx.Cmd{Name: "go", Args: c.buildArgs(filepath.Join(tmp, p), c.Programs[p]), Dir: src, Env: c.env(j.arch), Stdout: j.log, Stderr: j.log}
 		if err := j.run.Run(ctx, cmd); err != nil {
-			return goError(err, j.log.tail())
+			return j.log.GoError(err)
 		}
 	}
 	if err := j.removeStale(c.Name, dir); err != nil {
@@ -139,23 +138,10 @@ func (j *job) goOutput(ctx context.Context, dir string, args ...string) (string,
 	err := j.run.Run(ctx, execx.Cmd{Name: "go", Args: args, Dir: dir, Env: []string{"GOWORK=off", "GOFLAGS="}, Stdout: &out, Stderr: j.log})
 	if err != nil {
 		// With -json go tells what went wrong on stdout.
-		j.log.note(out.String())
-		return "", goError(err, j.log.tail())
+		j.log.Note(out.String())
+		return "", j.log.GoError(err)
 	}
 	return strings.TrimSpace(out.String()), nil
-}
-
-// goError gives advice for what the go command fails of.
-func goError(err error, tail string) error {
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return clierr.Wrap(err, "", "install Go, see https://go.dev/doc/install")
-	case strings.Contains(tail, "go.mod requires go >="):
-		return clierr.Wrap(err, "", "install a newer Go, see https://go.dev/doc/install")
-	case strings.Contains(tail, "x509:"):
-		return clierr.Wrap(err, "", "if a proxy opens TLS here, set SSL_CERT_FILE to a bundle with its certificate")
-	}
-	return err
 }
 
 // writeFresh makes a directory that has these files and no others.

@@ -175,29 +175,5 @@ func (j *job) explain(ctx context.Context, s step, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("build the node image: %w", context.Cause(ctx))
 	}
-	out := &clierr.Error{
-		Op: "build the node image, " + s.title, Err: err, Detail: j.log.tail(), ID: "image-build",
-		Hint: "the whole output is in " + j.log.path,
-	}
-	var inner *clierr.Error
-	if errors.As(err, &inner) {
-		out.Code = inner.Code
-		if inner.ID != "" {
-			out.ID = inner.ID
-		}
-		if inner.Hint != "" {
-			out.Hint = inner.Hint + "; " + out.Hint
-		}
-	}
-	var exit *execx.ExitError
-	if errors.As(err, &exit) {
-		// Its text repeats the last lines, which are shown as the detail.
-		name, _, _ := strings.Cut(exit.Command, " ")
-		out.Err = fmt.Errorf("%s ended with exit status %d", name, exit.Code)
-	}
-	if strings.Contains(out.Detail, "no space left on device") {
-		out.Err = fmt.Errorf("no space left on device: %w", out.Err)
-		out.Hint = "free disk space (`labctl images prune`); " + out.Hint
-	}
-	return out
+	return j.log.Explain("build the node image, "+s.title, err)
 }

@@ -50,7 +50,7 @@ func (j *job) bootstrap(ctx context.Context) error {
 		tmp := strings.TrimSuffix(file, ".tar") + ".part.tar" // mmdebstrap goes by the extension
 		cmd := execx.Cmd{Name: "mmdebstrap", Args: j.recipe.Debian.bootstrapArgs(j.arch, tmp), Stdout: j.log, Stderr: j.log}
 		if err := j.run.Run(ctx, cmd); err != nil {
-			if ctx.Err() == nil && strings.Contains(j.log.tail(), "keyring") {
+			if ctx.Err() == nil && strings.Contains(j.log.Tail(), "keyring") {
 				err = clierr.Wrap(err, "", "install debian-archive-keyring")
 			}
 			return errors.Join(err, os.RemoveAll(tmp))
