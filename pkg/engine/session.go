@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"labctl.dev/labctl/pkg/clierr"
-	"labctl.dev/labctl/pkg/cluster"
 	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/lab"
 	"labctl.dev/labctl/pkg/state"
@@ -61,48 +60,6 @@ type Merged struct {
 	File    string
 }
 
-// session is a lab that is up, and a client for its cluster.
-type session struct {
-	lab       *lab.Lab
-	target    Target
-	namespace string
-	client    *kube.Client
-}
-
-// join finds a lab that is up.
-func (e *Engine) join(ctx context.Context, name string, flags Target) (*session, error) {
-	entry, err := e.lookUp(name)
-	if err != nil {
-		return nil, err
-	}
-	target, err := e.target(name, flags)
-	if err != nil {
-		return nil, err
-	}
-	if !target.Existing() {
-		st, err := e.clusterState(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if st.Phase != cluster.Running {
-			return nil, e.notUp(name, st)
-		}
-	}
-	client, err := e.connect(ctx, target)
-	if err != nil {
-		return nil, err
-	}
-	s := &session{lab: entry.Lab, target: target, namespace: Namespace(name), client: client}
-	ns, err := client.Namespace(ctx, s.namespace)
-	if err != nil {
-		return nil, err
-	}
-	if ns == nil {
-		return nil, clierr.New("labctl up "+name, "%s is not up on %s", name, target)
-	}
-	return s, nil
-}
-
 // Open forwards a local port to an endpoint until ctx ends.
 func (e *Engine) Open(ctx context.Context, o OpenOptions) error {
 	entry, err := e.lookUp(o.Lab)
@@ -113,15 +70,15 @@ func (e *Engine) Open(ctx context.Context, o OpenOptions) error {
 	if err != nil {
 		return err
 	}
-	s, err := e.join(ctx, o.Lab, o.Target)
+	s, err := e.Join(ctx, o.Lab, o.Target)
 	if err != nil {
 		return err
 	}
 	var failed error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	err = s.client.PortForward(ctx, kube.Forward{
-		Namespace: s.namespace, Service: ep.Service, Port: int32(ep.Port), LocalPort: o.Port, OnEvent: o.Note, //nolint:gosec // ports are validated
+	err = s.Client.PortForward(ctx, kube.Forward{
+		Namespace: s.Namespace, Service: ep.Service, Port: int32(ep.Port), LocalPort: o.Port, OnEvent: o.Note, //nolint:gosec // ports are validated
 		OnReady: func(port int) {
 			if failed = o.Ready(Endpoint{Name: ep.Name, Title: ep.Title}, fmt.Sprintf("http://127.0.0.1:%d%s", port, ep.Path)); failed != nil {
 				cancel()
@@ -157,7 +114,7 @@ const workbench = "app=workbench"
 
 // Shell runs a shell or a command in the lab's workbench.
 func (e *Engine) Shell(ctx context.Context, o ShellOptions) error {
-	s, err := e.join(ctx, o.Lab, o.Target)
+	s, err := e.Join(ctx, o.Lab, o.Target)
 	if err != nil {
 		return err
 	}
@@ -165,8 +122,8 @@ func (e *Engine) Shell(ctx context.Context, o ShellOptions) error {
 	if len(argv) == 0 {
 		argv = []string{"bash"}
 	}
-	err = s.client.Exec(ctx, kube.Exec{
-		Namespace: s.namespace, Selector: workbench, Command: argv, TTY: o.TTY, Sizes: o.Sizes,
+	err = s.Client.Exec(ctx, kube.Exec{
+		Namespace: s.Namespace, Selector: workbench, Command: argv, TTY: o.TTY, Sizes: o.Sizes,
 		Stdin: o.In, Stdout: o.Out, Stderr: o.ErrOut,
 	})
 	if errors.Is(err, kube.ErrNoPod) {
@@ -188,11 +145,11 @@ func (e *Engine) Logs(ctx context.Context, o LogsOptions) error {
 		}
 		selector = "app=" + o.Component
 	}
-	s, err := e.join(ctx, o.Lab, o.Target)
+	s, err := e.Join(ctx, o.Lab, o.Target)
 	if err != nil {
 		return err
 	}
-	err = s.client.Logs(ctx, kube.Logs{Namespace: s.namespace, Selector: selector, Follow: o.Follow, Tail: o.Tail, Prefix: o.Component == ""}, o.Out)
+	err = s.Client.Logs(ctx, kube.Logs{Namespace: s.Namespace, Selector: selector, Follow: o.Follow, Tail: o.Tail, Prefix: o.Component == ""}, o.Out)
 	if o.Follow && errors.Is(context.Cause(ctx), clierr.ErrInterrupted) {
 		return nil // Ctrl-C is how following ends
 	}
@@ -201,15 +158,15 @@ func (e *Engine) Logs(ctx context.Context, o LogsOptions) error {
 
 // Kubeconfig gives the private kubeconfig for a lab.
 func (e *Engine) Kubeconfig(ctx context.Context, name string, flags Target) (*Kubeconfig, error) {
-	s, err := e.join(ctx, name, flags)
+	s, err := e.Join(ctx, name, flags)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := e.credentials(ctx, s.target)
+	raw, err := e.credentials(ctx, s.Target)
 	if err != nil {
 		return nil, err
 	}
-	if raw, err = kube.Rename(raw, contextName(name), s.namespace); err != nil {
+	if raw, err = kube.Rename(raw, contextName(name), s.Namespace); err != nil {
 		return nil, clierr.Wrap(err, "make a kubeconfig for "+name, "")
 	}
 	if err := e.State.WriteKubeconfig(labKubeconfig(name), raw); err != nil {
