@@ -1,6 +1,6 @@
 // Package state is labctl's directory on this machine. It holds what a cluster
 // can't hold: the private kubeconfig, locks, logs, the id that marks our
-// clusters, and which cluster a lab was put on.
+// clusters, which cluster a lab was put on, and the learner's history.
 //
 // It is not a database of labs or clusters: what runs is asked of the engine
 // and of Kubernetes, so losing the whole directory loses no lab.
@@ -113,7 +113,11 @@ func (d *Dir) ForgetCluster(cluster string) error {
 // directory if nothing else is in it. The caller holds the locks it needs.
 func (d *Dir) Purge() error {
 	var errs []error
-	for _, name := range []string{idDir, clusterDir, targetDir, logDir, mergedFile, lockDir} {
+	names := []string{idDir, clusterDir, targetDir, logDir, mergedFile, lockDir}
+	for _, k := range kinds() {
+		names = append(names, string(k))
+	}
+	for _, name := range names {
 		errs = append(errs, os.RemoveAll(filepath.Join(d.root, name)))
 	}
 	entries, err := os.ReadDir(d.root)
