@@ -6,6 +6,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -123,7 +124,7 @@ func (c *Catalog) read(name string) (Entry, error) {
 	if err := onlyFiles(name, dir); err != nil {
 		return Entry{}, err
 	}
-	data, err := fs.ReadFile(dir, lab.FileName)
+	data, err := readSpec(dir)
 	if err != nil {
 		return Entry{}, fmt.Errorf("read lab %s: %w", name, err)
 	}
@@ -150,4 +151,15 @@ func onlyFiles(name string, dir fs.FS) error {
 		}
 		return nil
 	})
+}
+
+// readSpec reads no more of a lab.yaml than it may have.
+func readSpec(dir fs.FS) ([]byte, error) {
+	f, err := dir.Open(lab.FileName)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	// One byte more, so that decoding sees that it is too large.
+	return io.ReadAll(io.LimitReader(f, lab.MaxSize+1))
 }

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"regexp"
@@ -10,6 +11,14 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+)
+
+// Limits of a lab.yaml. It may come from somebody else, and is read before
+// anything in it is trusted.
+const (
+	MaxSize  = 1 << 20 // bytes
+	maxNodes = 50_000
+	maxDepth = 32
 )
 
 // syntaxError takes the line out of a message of the YAML library, which gives
@@ -20,9 +29,16 @@ var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // file name stands in messages only. The error is an *InvalidError with
 // everything that is wrong, not just the first thing.
 func Decode(file string, data []byte) (*Lab, error) {
+	if len(data) > MaxSize {
+		return nil, &InvalidError{Problems: []Problem{{File: file, Message: fmt.Sprintf("is larger than %d KiB", MaxSize>>10)}}}
+	}
 	root, err := parse(file, data)
 	if err != nil {
 		return nil, err
+	}
+	if p := measure(root); p != nil {
+		p.File = file
+		return nil, &InvalidError{Problems: []Problem{*p}}
 	}
 	w := &walker{file: file, positions: map[string]position{}}
 	w.walk(root, reflect.TypeFor[Lab](), "")
@@ -75,6 +91,29 @@ func syntaxProblem(file string, err error) Problem {
 		p.Message = m[2]
 	}
 	return p
+}
+
+// measure refuses trees that no author writes. It does not follow aliases, so
+// it sees every node once.
+func measure(root *yaml.Node) *Problem {
+	nodes := 0
+	var visit func(n *yaml.Node, depth int) *Problem
+	visit = func(n *yaml.Node, depth int) *Problem {
+		nodes++
+		switch {
+		case nodes > maxNodes:
+			return &Problem{Line: n.Line, Column: n.Column, Message: fmt.Sprintf("has more than %d values", maxNodes)}
+		case depth > maxDepth:
+			return &Problem{Line: n.Line, Column: n.Column, Message: fmt.Sprintf("is nested deeper than %d levels", maxDepth)}
+		}
+		for _, child := range n.Content {
+			if p := visit(child, depth+1); p != nil {
+				return p
+			}
+		}
+		return nil
+	}
+	return visit(root, 1)
 }
 
 type position struct{ line, column int }

@@ -138,10 +138,21 @@ func TestValidName(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(valid))
-	f.Add([]byte("a: &a [*a, *a]"))
+	f.Add([]byte(withTasks(f)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if l, err := Decode("lab.yaml", data); err == nil && !ValidName(l.Metadata.Name) {
+		l, err := Decode("lab.yaml", data)
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("an error without words")
+			}
+			return
+		}
+		if !ValidName(l.Metadata.Name) {
 			t.Errorf("accepted the name %q", l.Metadata.Name)
+		}
+		// What was accepted stays acceptable: defaults are valid too.
+		if err := l.Validate(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -55,6 +55,9 @@ func (l *Lab) validate() []Problem {
 	}
 	v.endpoints(l.Endpoints)
 	v.text("next", l.Next)
+	v.tasks(l)
+	v.faults(l)
+	v.interview(l.Interview)
 	return v.problems
 }
 
