@@ -7,8 +7,11 @@
 package progress
 
 import (
+	"maps"
 	"slices"
 	"time"
+
+	"labctl.dev/labctl/pkg/check"
 )
 
 // Record is the history of one installation of a lab. A lab that is brought up
@@ -36,7 +39,7 @@ type TaskRecord struct {
 	// Best is the most check points the task had at one time, not counting what
 	// labctl solved.
 	Best int `json:"best"`
-	// Passed is when the task first passed.
+	// Passed is when the task first passed by the learner's work.
 	Passed time.Time `json:"passed,omitzero"`
 }
 
@@ -105,4 +108,14 @@ type CheckRecord struct {
 	// FirstPassed is when it first passed, Seen when it last said pass or fail.
 	FirstPassed time.Time `json:"firstPassed,omitzero"`
 	Seen        time.Time `json:"seen,omitzero"`
+	// Last is the result behind Passing.
+	Last *check.Result `json:"last,omitempty"`
+	// Latched is the first pass of a check whose task ends in a temporary state.
+	Latched *check.Result `json:"latched,omitempty"`
+}
+
+// clone copies what scoring changes.
+func (r Record) clone() Record {
+	r.Checks, r.Tasks = maps.Clone(r.Checks), maps.Clone(r.Tasks)
+	return r
 }
