@@ -1,0 +1,108 @@
+package smoke
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"labctl.dev/labctl/pkg/internal/golden"
+	"labctl.dev/labctl/pkg/lab"
+)
+
+func exec(argv ...string) []lab.Step {
+	return []lab.Step{{Exec: &lab.ExecProbe{Argv: argv}}}
+}
+
+// demo is a lab with everything that a plan can hold.
+func demo() *lab.Lab {
+	return &lab.Lab{
+		Metadata: lab.Metadata{Name: "demo"},
+		Tasks: []lab.Task{
+			{
+				ID: "one", Solution: exec("solve", "one"),
+				Checks: []lab.Check{{ID: "DE1a", Points: 1}, {ID: "DE1b", Points: 1, After: []string{"DE1a"}}},
+				NearMisses: []lab.NearMiss{
+					{ID: "half", Base: lab.BaseBefore, Steps: exec("half"), Undo: exec("undo", "half"), MustFail: []string{"DE1a"}},
+					{ID: "late", Base: lab.BaseSolved, Steps: exec("late"), MustFail: []string{"DE1b"}, MayFail: []string{"DE2a"}},
+				},
+				Alternatives: []lab.Alternative{{ID: "other", Steps: exec("other"), Undo: exec("undo", "other")}},
+			},
+			{
+				ID: "two", Solution: exec("solve", "two"),
+				Checks: []lab.Check{
+					{ID: "DE2a", Points: 1, Fail: lab.Fail{{When: "true", NearMiss: "vague", Text: "vague"}, {Text: "else"}}},
+					{ID: "DE2b", Points: 1, Active: "moves", Latch: true},
+				},
+				NearMisses: []lab.NearMiss{{ID: "vague", Base: lab.BaseBefore, Steps: exec("vague"), MustFail: []string{"DE2a"}}},
+			},
+			{
+				ID: "three", Solution: exec("solve", "three"),
+				Checks: []lab.Check{{ID: "DE3a", Points: 1}, {ID: "DE3b", Points: 1, Active: "loads"}},
+			},
+		},
+		Faults: []lab.Fault{{
+			ID: "storm", Inject: exec("storm"), Fix: exec("calm"),
+			Fails: []string{"DE3b"}, MayFail: []string{"DE2b"}, MustPass: []string{"DE1a"},
+		}},
+	}
+}
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	for name, kinds := range map[string][]Kind{
+		"all":                 Kinds(),
+		"fresh-solved-faults": {Fresh, Solved, Fault},
+		"fresh":               {Fresh},
+		"faults":              {Fault},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			for _, s := range Plan(demo(), kinds) {
+				write(&b, s)
+			}
+			golden.Equal(t, []byte(b.String()), "plan/"+name+".txt")
+		})
+	}
+}
+
+func write(b *strings.Builder, s Stage) {
+	fmt.Fprintf(b, "%s (%s)", s.Name, s.Kind)
+	if s.Reset {
+		b.WriteString(" reset")
+	}
+	if s.Settles {
+		b.WriteString(" settles")
+	}
+	if s.Again {
+		b.WriteString(" again")
+	}
+	if s.SameAs != "" {
+		b.WriteString(" same as " + s.SameAs)
+	}
+	if s.Recognised != "" {
+		b.WriteString(" recognised")
+	}
+	b.WriteString("\n")
+	for _, part := range []struct {
+		title string
+		steps []lab.Step
+	}{{"steps", s.Steps}, {"back", s.Back}} {
+		for _, step := range part.steps {
+			fmt.Fprintf(b, "  %s: %s\n", part.title, strings.Join(step.Exec.Argv, " "))
+		}
+	}
+	for _, part := range []struct {
+		title string
+		wants map[string]Want
+	}{{"before", s.Before}, {"want", s.Wants}} {
+		for _, id := range slices.Sorted(maps.Keys(part.wants)) {
+			fmt.Fprintf(b, "  %s %s: %s\n", part.title, id, part.wants[id])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Active)) {
+		fmt.Fprintf(b, "  runs %s\n", id)
+	}
+}
