@@ -1,0 +1,87 @@
+"""What a ServiceAccount may do in the lab's namespace: `can-i --sa promoter`.
+
+It posts a LocalSubjectAccessReview per case, for the ServiceAccount and the groups that each of them is in, so it needs no
+impersonation: the right to create these reviews is a namespaced one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from labtools import kubernetes, output
+from labtools.errors import Trouble
+from labtools.output import Result
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with its right answer. No name means any object of the resource; `*` is all."""
+
+    verb: str
+    group: str
+    resource: str
+    name: str
+    expected: bool
+    words: str
+
+
+TABLES: Final[Mapping[str, Sequence[Case]]] = {
+    "promoter": (
+        Case("get", "apps", "deployments", "predictor", True, "it reads what it is about to patch"),
+        Case("patch", "apps", "deployments", "predictor", True, "it pins the Deployment that serves"),
+        Case("delete", "apps", "deployments", "predictor", False, "a promotion never deletes"),
+        Case("patch", "apps", "deployments", "mlflow", False, "the registry is not its business"),
+        Case("patch", "apps", "deployments", "workbench", False, "nor is the workbench"),
+        Case("patch", "apps", "deployments", "", False, "only one Deployment is its business"),
+        Case("get", "", "secrets", "", False, "it reads no passwords"),
+        Case("*", "*", "*", "", False, "it is no administrator"),
+    ),
+}
+
+
+def parser() -> output.Parser:
+    top = output.Parser(prog="can-i", description="What a ServiceAccount may do, and what it should be able to do.")
+    top.add_argument("--sa", required=True, choices=sorted(TABLES), help="name of the ServiceAccount")
+    return top
+
+
+def review(account: str, namespace: str, case: Case) -> dict[str, Any]:
+    """Returns the question as the API server takes it."""
+    attributes = {"namespace": namespace, "verb": case.verb, "group": case.group, "resource": case.resource, "name": case.name}
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+    subject = {"user": f"system:serviceaccount:{namespace}:{account}", "groups": groups}
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "LocalSubjectAccessReview",
+        "metadata": {"namespace": namespace},
+        "spec": {**subject, "resourceAttributes": attributes},
+    }
+
+
+def run(options: argparse.Namespace) -> Result:
+    table = TABLES[options.sa]
+    namespace = kubernetes.namespace()
+    answers = kubernetes.create(review(options.sa, namespace, case) for case in table)
+    if len(answers) != len(table):
+        raise Trouble(f"{len(table)} questions were asked and {len(answers)} were answered")
+    cases: list[dict[str, str]] = []
+    lines = []
+    for case, answer in zip(table, answers, strict=True):
+        found, expected = ("yes" if holds else "no" for holds in (answer["status"].get("allowed", False), case.expected))
+        cases.append({"verb": case.verb, "resource": case.resource, "name": case.name, "found": found, "expected": expected, "words": case.words})
+        what = f"{case.verb} {case.resource}{f'/{case.name}' if case.name else ''}"
+        lines.append(f"{'ok ' if found == expected else 'NOT'} {what:32} {found:3} expected {expected:3}  {case.words}")
+    agree = all(case["found"] == case["expected"] for case in cases)
+    return Result({"sa": options.sa, "cases": cases, "agree": agree}, "\n".join(lines))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return output.main(parser(), run, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

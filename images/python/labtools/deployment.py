@@ -1,0 +1,132 @@
+"""The Deployment that serves the model: which version it is pinned to, and how to pin it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.contract import MODEL_NAME
+
+from labtools import kubernetes
+from labtools.errors import Trouble
+
+NAME: Final = "predictor"
+VARIABLE: Final = "MODEL_URI"
+LABEL: Final = "mlops/model-version"
+PORT: Final = 8080
+
+NUMBERED: Final = re.compile(rf"models:/{re.escape(MODEL_NAME)}/([0-9]+)")
+
+# A new pod loads Python, the libraries and a model, on a slow machine beside everything else.
+ROLLOUT_SECONDS: Final = 180
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What the pods are told to load.
+
+    `uri` is the value of MODEL_URI (taken from its ConfigMap where it is a reference), `entry` the variable as the pod
+    template has it, `label` the pods' label mlops/model-version, `container` the container that reads the variable.
+    """
+
+    container: str
+    uri: str | None
+    entry: Mapping[str, Any] | None
+    label: str | None
+
+    @property
+    def version(self) -> str | None:
+        """The version number in the URI; None where it names no number, since that can change under running pods."""
+        match = NUMBERED.fullmatch(self.uri or "")
+        return match[1] if match else None
+
+
+def uri(version: str) -> str:
+    return f"models:/{MODEL_NAME}/{version}"
+
+
+def find(name: str = NAME) -> kubernetes.Object:
+    deployment = kubernetes.get("deployment", name)
+    if deployment is None:
+        raise Trouble(f"there is no Deployment {name}")
+    return deployment
+
+
+def pin_of(deployment: kubernetes.Object) -> Pin:
+    """Reads the pin from a Deployment."""
+    template = deployment["spec"]["template"]
+    label = template["metadata"].get("labels", {}).get(LABEL)
+    containers = template["spec"]["containers"]
+    for container in containers:
+        for entry in container.get("env", []):
+            if entry["name"] == VARIABLE:
+                return Pin(container["name"], value_of(entry), entry, label)
+    named = next((container["name"] for container in containers if container["name"] == NAME), containers[0]["name"])
+    return Pin(named, None, None, label)
+
+
+def value_of(entry: Mapping[str, Any]) -> str | None:
+    """Returns the value of a container's variable, looked up where it refers to a ConfigMap."""
+    reference = entry.get("valueFrom", {}).get("configMapKeyRef")
+    if reference is None:
+        return entry.get("value")
+    found = kubernetes.get("configmap", reference["name"]) or {}
+    value: str | None = found.get("data", {}).get(reference["key"])
+    return value
+
+
+def change(pin: Pin) -> kubernetes.Object:
+    """Returns the patch that gives a Deployment this pin, variable and label in one step."""
+    # A merge keeps what it is not told about, so the form that is not wanted is taken out by name.
+    entry = {"name": VARIABLE, "value": None, "valueFrom": None, **pin.entry} if pin.entry else {"name": VARIABLE, "$patch": "delete"}
+    template = {
+        "metadata": {"labels": {LABEL: pin.label}},
+        "spec": {"containers": [{"name": pin.container, "env": [entry]}]},
+    }
+    return {"spec": {"template": template}}
+
+
+def pinned_to(pin: Pin, version: str) -> Pin:
+    """Returns the pin for a version: the number itself in the URI, and on the label."""
+    return Pin(pin.container, uri(version), {"name": VARIABLE, "value": uri(version)}, version)
+
+
+def apply(pin: Pin, manager: str, name: str = NAME, *, dry_run: bool = False) -> None:
+    """Writes a pin into the Deployment; a dry run lets the server judge it only."""
+    kubernetes.patch("deployment", name, change(pin), manager, dry_run=dry_run)
+
+
+def wait(name: str = NAME, seconds: int = ROLLOUT_SECONDS) -> None:
+    """Waits until all pods are those of the newest template and ready; says what holds them up if they are not in time."""
+    try:
+        kubernetes.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={seconds}s", seconds=seconds)
+    except Trouble as trouble:
+        causes = [cause for pod in pods(find(name)) if (cause := obstacle(pod))]
+        raise Trouble(f"Deployment {name} is not rolled out: {'; '.join(causes) or trouble}") from trouble
+
+
+def pods(deployment: kubernetes.Object) -> list[kubernetes.Object]:
+    """Returns the Deployment's pods that are not on their way out."""
+    found = kubernetes.listed("pods", deployment["spec"]["selector"]["matchLabels"])
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def ready(pod: kubernetes.Object) -> bool:
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in pod.get("status", {}).get("conditions", []))
+
+
+def obstacle(pod: kubernetes.Object) -> str:
+    """Says why a pod is not ready, or nothing."""
+    if ready(pod):
+        return ""
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting = container.get("state", {}).get("waiting")
+        if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
+            return f"pod {name}: {waiting.get('reason')}"
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"pod {name}: {condition.get('message') or condition.get('reason')}"
+    return f"pod {name} is {status.get('phase', 'Unknown')}, not ready"

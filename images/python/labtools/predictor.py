@@ -1,0 +1,93 @@
+"""The model server, asked as its clients ask it: Open Inference Protocol v2 over HTTP, and its metrics."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.contract import CATEGORICAL, MODEL_NAME
+
+from labtools import rows, web
+from labtools.errors import Trouble
+
+DEFAULT_URL: Final = "http://predictor:8080"
+ASK_SECONDS: Final = 4.0
+POLL_SECONDS: Final = 0.1
+# The Service hands out connections at random: so many right answers in a row before a version counts as the only one.
+IN_A_ROW: Final = 3
+
+METRIC: Final = re.compile(r"^model_info\{(?P<labels>[^}]*)\}\s+1(\.0)?\s*$", re.MULTILINE)
+LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+Table = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Which version answered, and the probability of being late for each row."""
+
+    version: str
+    scores: list[float]
+
+
+def default_url() -> str:
+    return os.environ.get("PREDICTOR_URL", DEFAULT_URL).rstrip("/")
+
+
+def payload(table: Table) -> dict[str, Any]:
+    """Returns an infer request: each column is one input of shape [rows], categories BYTES, numbers FP64."""
+    inputs = []
+    for name, values in table.items():
+        kind = "BYTES" if name in CATEGORICAL else "FP64"
+        inputs.append({"name": name, "shape": [len(values)], "datatype": kind, "data": list(values)})
+    return {"inputs": inputs}
+
+
+def ask(table: Table, url: str | None = None, seconds: float = ASK_SECONDS) -> Prediction:
+    """Sends the rows in one request on a new connection; raises Trouble unless scores come back."""
+    answer = web.request("POST", f"{url or default_url()}/v2/models/{MODEL_NAME}/infer", payload(table), seconds)
+    said = answer.json()
+    if answer.status != 200 or not isinstance(said, dict):
+        reason = said.get("error", answer.text) if isinstance(said, dict) else answer.text
+        raise Trouble(f"predictor answered HTTP {answer.status}: {str(reason).strip()[:300]}")
+    if not said.get("model_version"):
+        raise Trouble("predictor's answer names no model_version")
+    outputs = said.get("outputs") or [{}]
+    return Prediction(str(said["model_version"]), [float(score) for score in outputs[0].get("data", [])])
+
+
+def version(url: str | None = None) -> str | None:
+    """Returns the version that answers, None if nothing does."""
+    try:
+        return ask(rows.one(), url).version
+    except Trouble:
+        return None
+
+
+def wait_for(expected: str, seconds: float, in_a_row: int = IN_A_ROW) -> None:
+    """Waits until the version is the one that answers."""
+    deadline = time.monotonic() + seconds
+    seen = 0
+    while True:
+        found = version()
+        seen = seen + 1 if found == expected else 0
+        if seen == in_a_row:
+            return
+        if time.monotonic() >= deadline:
+            raise Trouble(f"predictor answers as version {found} after {seconds:g} s, expected {expected}")
+        if not seen:
+            time.sleep(POLL_SECONDS)
+
+
+def info(url: str) -> dict[str, str] | None:
+    """Returns the labels of the metric model_info (model, version, run_id, digest) of one server, None if it has none."""
+    answer = web.request("GET", f"{url}/metrics", seconds=ASK_SECONDS)
+    for match in METRIC.finditer(answer.text):
+        labels = dict(LABEL.findall(match["labels"]))
+        if labels.get("model") == MODEL_NAME:
+            return labels
+    return None

@@ -1,0 +1,68 @@
+"""One HTTP request with a time limit for all of it. Standard library only: a command that reads three numbers must start quickly."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any, Final
+
+from labtools.errors import Trouble
+
+CHUNK_BYTES: Final = 1 << 16
+
+
+class Unreachable(Trouble):
+    """No complete answer came in time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered, whatever the status."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """Returns the body as JSON, or None if it is something else."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+
+def request(method: str, url: str, body: Any = None, seconds: float = 4.0) -> Answer:
+    """Sends one request on a new connection, with a JSON body if there is one; raises Unreachable after at most `seconds`."""
+    parts = urllib.parse.urlsplit(url)
+    deadline = time.monotonic() + seconds
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)
+    try:
+        connection.connect()
+        socket = connection.sock
+        socket.settimeout(left(deadline))
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"Connection": "close"} | ({} if content is None else {"Content-Type": "application/json"})
+        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        connection.request(method, path, content, headers)
+        response = connection.getresponse()
+        chunks = []
+        while chunk := response.read(CHUNK_BYTES):
+            chunks.append(chunk)
+            socket.settimeout(left(deadline))
+        return Answer(response.status, b"".join(chunks))
+    except (OSError, http.client.HTTPException) as error:
+        reason = f"no answer in {seconds:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+        raise Unreachable(f"{parts.scheme}://{parts.netloc} does not answer: {reason}") from error
+    finally:
+        connection.close()
+
+
+def left(deadline: float) -> float:
+    """Returns the seconds up to the deadline, at least a moment: 0 would mean "do not wait at all"."""
+    return max(deadline - time.monotonic(), 0.001)
