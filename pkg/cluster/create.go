@@ -26,8 +26,9 @@ const (
 // Create makes the cluster and writes its kubeconfig. It returns when the
 // control plane answers; nodes and add-ons may not be ready yet, because waiting
 // for them is better done with watches. A half-made cluster of ours is removed
-// first; any other of that name is ErrExists or ErrForeign. When ctx ends or the creation fails, what was made is removed
-// before Create returns. Calls for one name must not overlap (state.Lock).
+// first; any other of that name is ErrExists or ErrForeign. When ctx ends or the
+// creation fails, what was made is removed before Create returns. Calls for one
+// name must not overlap (state.Lock).
 func (m *Manager) Create(ctx context.Context, s Spec, progress func(msg string)) error {
 	if err := s.validate(); err != nil {
 		return err
@@ -143,7 +144,8 @@ func (m *Manager) abort(ctx context.Context, name string, done <-chan error) err
 			m.log.Debug("remove nodes during abort", "error", err)
 		}
 		select {
-		case <-done:
+		case err := <-done:
+			m.log.Debug("the creation ended", "error", err)
 			return m.remove(ctx, name)
 		case <-tick.C:
 		case <-ctx.Done():

@@ -22,8 +22,10 @@ type cause struct {
 //nolint:gochecknoglobals // a constant table
 var causes = []cause{
 	{"Cannot connect to the Docker daemon", "engine-down", "the container engine does not answer", "Start it (labctl doctor says how), then run the command again."},
-	{"permission denied while trying to connect", "engine-permission", "you may not talk to the container engine",
-		"Add yourself to its group (sudo usermod -aG docker $USER, then log in again)."},
+	{
+		"permission denied while trying to connect", "engine-permission", "you may not talk to the container engine",
+		"Add yourself to its group (sudo usermod -aG docker $USER, then log in again).",
+	},
 	{"no space left on device", "disk-full", "the engine's disk is full", "Free some: labctl images prune, docker system prune."},
 	{"port is already allocated", "port-taken", "the port for the API server was taken by another program", "Run the command again: another free port is picked."},
 	{"address already in use", "port-taken", "the port for the API server was taken by another program", "Run the command again: another free port is picked."},

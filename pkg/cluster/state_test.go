@@ -29,8 +29,10 @@ func TestState(t *testing.T) {
 		"foreign kind":        {[]fakeNode{{name: "lab-control-plane", status: "running", cluster: "lab"}}, Foreign},
 		"of another labctl":   {[]fakeNode{{name: "lab-control-plane", status: "running", cluster: "lab", mount: "/other/id/1"}}, Foreign},
 		"stray container":     {[]fakeNode{{name: "lab-control-plane", status: "running"}}, Foreign},
-		"one node stopped": {[]fakeNode{node("running", true), {name: "lab-worker", status: "exited", cluster: "lab", mount: ourDir}},
-			Stopped},
+		"one node stopped": {
+			[]fakeNode{node("running", true), {name: "lab-worker", status: "exited", cluster: "lab", mount: ourDir}},
+			Stopped,
+		},
 		"one node foreign": {[]fakeNode{node("running", true), {name: "lab-worker", status: "running", cluster: "lab"}}, Foreign},
 	} {
 		t.Run(name, func(t *testing.T) {

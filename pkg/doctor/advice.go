@@ -74,10 +74,10 @@ func restartAdvice(f host.Facts) string {
 }
 
 func permissionAdvice(f host.Facts) string {
-	switch {
-	case f.OS == "windows":
+	switch f.OS {
+	case "windows":
 		return "add yourself to the group docker-users and sign in again"
-	case f.OS == "darwin":
+	case "darwin":
 		return "restart Docker Desktop; it makes the socket for your user"
 	default:
 		return `sudo usermod -aG docker "$USER", then sign in again (members of the group docker have root's power)`

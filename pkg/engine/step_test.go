@@ -88,8 +88,11 @@ func TestRunStep(t *testing.T) {
 				return "", nil
 			}},
 			events: []ui.Event{
-				start, {Kind: ui.StepUpdate, Step: "s", Text: "working"}, {Kind: ui.Row, Step: "s", Item: "i", State: ui.Ready},
-				{Kind: ui.Note, Step: "s", Text: "n"}, {Kind: ui.StepDone, Step: "s", Title: "S", Elapsed: time.Second},
+				start,
+				{Kind: ui.StepUpdate, Step: "s", Text: "working"},
+				{Kind: ui.Row, Step: "s", Item: "i", State: ui.Ready},
+				{Kind: ui.Note, Step: "s", Text: "n"},
+				{Kind: ui.StepDone, Step: "s", Title: "S", Elapsed: time.Second},
 			},
 			timings: []Timing{{Step: "s", Seconds: 1}},
 		},

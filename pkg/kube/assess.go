@@ -233,6 +233,8 @@ func (j *judge) job(v view, w WorkloadStatus, o *batchv1.Job) WorkloadStatus {
 		case batchv1.JobSuspended:
 			w.Message = "suspended"
 			return w
+		case batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet:
+			// Its pods still end; one of the first two follows.
 		}
 	}
 	if done > 0 && done >= replicas(o.Spec.Completions) {

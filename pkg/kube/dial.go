@@ -84,7 +84,8 @@ func (u *upstream) watchCluster(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-lost:
+		case err := <-lost:
+			u.client.log.Debug("watch failed", "error", err)
 		case <-tick.C:
 			if !away {
 				continue

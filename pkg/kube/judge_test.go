@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-//nolint:gochecknoglobals // a constant of the tests
+// noon is when most tests look.
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // deployment makes a Deployment of one replica with its ReplicaSet.
@@ -184,8 +184,12 @@ func TestCrashes(t *testing.T) {
 		"alone":  {{running(0), true, false}, {crashing(1, "Error"), true, false}, {running(1), true, false}, {crashing(2, "Error"), true, true}},
 		"amidst": {{crashing(2, "Error"), false, false}, {crashing(3, "Error"), false, false}, {crashing(4, "Error"), false, false}, {crashing(5, "Error"), false, true}},
 		"heals":  {{crashing(2, "Error"), false, false}, {crashing(2, "Error"), true, false}, {running(2), true, false}},
-		"does not heal": {{crashing(2, "Error"), false, false}, {crashing(2, "Error"), true, false}, {running(3), true, false},
-			{crashing(3, "Error"), true, true}},
+		"does not heal": {
+			{crashing(2, "Error"), false, false},
+			{crashing(2, "Error"), true, false},
+			{running(3), true, false},
+			{crashing(3, "Error"), true, true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,8 +92,8 @@ func refused(events []*corev1.Event) (message string, lasting bool) {
 
 // consumerless tells whether a claim only waits for a pod that uses it.
 func consumerless(events []*corev1.Event) bool {
-	for i := len(events) - 1; i >= 0; i-- {
-		switch events[i].Reason {
+	for _, e := range slices.Backward(events) {
+		switch e.Reason {
 		case "WaitForFirstConsumer":
 			return true
 		case "WaitForPodScheduled", "Provisioning", "ExternalProvisioning", "ProvisioningFailed":

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -21,10 +23,8 @@ func claimsOf(p *corev1.Pod) []string {
 // claimed tells whether a pod uses the claim.
 func (v view) claimed(name string) bool {
 	for _, p := range v.pods {
-		for _, used := range claimsOf(p) {
-			if used == name {
-				return true
-			}
+		if slices.Contains(claimsOf(p), name) {
+			return true
 		}
 	}
 	return false

@@ -63,7 +63,7 @@ func TestLockOfKilledProcess(t *testing.T) {
 		if _, err := open(t, root).Lock(t.Context(), "labctl", "child", nil); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = os.Stdout.WriteString("held\n")
+		_, _ = os.Stdout.WriteString("held\n") //nolint:forbidigo // the child process has no streams but its own
 		select {}
 	}
 	t.Parallel()

@@ -124,15 +124,18 @@ func TestCA(t *testing.T) {
 	}{
 		{"none", nil, CA{}},
 		{
-			"one file, two variables", map[string]string{"SSL_CERT_FILE": "/plain.pem", "PIP_CERT": "/plain.pem"},
+			"one file, two variables",
+			map[string]string{"SSL_CERT_FILE": "/plain.pem", "PIP_CERT": "/plain.pem"},
 			CA{Vars: []CAVar{{Name: "SSL_CERT_FILE", File: "/plain.pem", Count: 2}, {Name: "PIP_CERT", File: "/plain.pem", Count: 2}}},
 		},
 		{
-			"inspected", map[string]string{"REQUESTS_CA_BUNDLE": "/corp.pem"},
+			"inspected",
+			map[string]string{"REQUESTS_CA_BUNDLE": "/corp.pem"},
 			CA{Vars: []CAVar{{Name: "REQUESTS_CA_BUNDLE", File: "/corp.pem", Count: 2}}, Interceptor: "Zscaler Intermediate Root CA"},
 		},
 		{
-			"useless", map[string]string{"SSL_CERT_FILE": "/empty.pem", "CURL_CA_BUNDLE": "/gone.pem"},
+			"useless",
+			map[string]string{"SSL_CERT_FILE": "/empty.pem", "CURL_CA_BUNDLE": "/gone.pem"},
 			CA{Vars: []CAVar{{Name: "SSL_CERT_FILE", File: "/empty.pem", Problem: "no certificate in it"}, {Name: "CURL_CA_BUNDLE", File: "/gone.pem", Problem: "no such file or directory"}}},
 		},
 	} {

@@ -132,7 +132,7 @@ func (m Machine) caps(pid string) Caps {
 
 // openFiles reads the hard limit of open files of a process.
 func (m Machine) openFiles(pid string) int64 {
-	for _, line := range strings.Split(m.text("/proc/"+pid+"/limits"), "\n") {
+	for line := range strings.SplitSeq(m.text("/proc/"+pid+"/limits"), "\n") {
 		rest, ok := strings.CutPrefix(line, "Max open files")
 		if f := strings.Fields(rest); ok && len(f) >= 2 {
 			if f[1] == "unlimited" {

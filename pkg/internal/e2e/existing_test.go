@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,9 +93,7 @@ func port(t *testing.T) string {
 // makeOther makes the cluster and gives the path of its kubeconfig.
 func makeOther(t *testing.T, registry string) string {
 	t.Helper()
-	if err := os.Setenv(cluster.NetworkEnv, network); err != nil {
-		t.Fatal(err)
-	}
+	t.Setenv(cluster.NetworkEnv, network)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Minute)
 	t.Cleanup(cancel)
 	dir, err := state.Open(filepath.Join(t.TempDir(), "other"))

@@ -177,7 +177,8 @@ func (p *process) waitFor(t *testing.T, text string) {
 // end waits for the process and gives its exit code; -1 means killed.
 func (p *process) end(t *testing.T) int {
 	t.Helper()
-	for range p.lines { //nolint:revive // drains what is left, so that the process can write on
+	for range p.lines {
+		// Drains what is left, so that the process can write on.
 	}
 	err := p.cmd.Wait()
 	var exit *exec.ExitError

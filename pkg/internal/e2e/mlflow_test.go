@@ -121,7 +121,7 @@ func (m *machine) wantModel(t *testing.T, api string) {
 	}
 	path := strings.TrimPrefix(uri.URI, "mlflow-artifacts:/")
 	url := strings.TrimSuffix(api, "mlflow/") + "mlflow-artifacts/artifacts/" + path + "/MLmodel"
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

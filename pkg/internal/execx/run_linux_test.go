@@ -16,6 +16,7 @@ import (
 // roleKey makes this test binary one of the processes of TestKilledParent.
 const roleKey = "EXECX_TEST_ROLE"
 
+//nolint:forbidigo // the child processes have no streams but their own
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleKey) {
 	case "parent":
