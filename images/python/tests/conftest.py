@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 IMAGES = Path(__file__).parents[2]
-for folder in ("python", "python/build", "mlflow", "model-registry-seed"):
+for folder in ("python", "python/build", "mlflow", "model-registry-seed", "model-server"):
     sys.path.insert(0, str(IMAGES / folder))
 
 # Nothing may appear beside the definitions: they are embedded into the binary, and their files make the images' tags.

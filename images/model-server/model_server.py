@@ -1,0 +1,138 @@
+"""Serves one model over HTTP: `python3 -m model_server`.
+
+The model is loaded before the port opens, so a server that answers is a server that predicts, and a probe never sees a
+false Ready. A registry that does not answer yet is waited for; a model that can't be served ends the program.
+
+Environment:
+
+    MODEL_URI             which model; the forms are in registry.py. Names that move are resolved once, at the start
+    MODEL_NAME            the name in the paths and metrics; default flight-delay
+    MODEL_WAIT_SECONDS    how long to wait for the registry or the object store; default 600
+    PORT                  where to listen; default 8080
+    MLFLOW_TRACKING_URI   the registry; default http://mlflow:5000
+    AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY   the object store, for s3:// only
+
+It is not for several models or several workers: a lab scales by pods.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import logging
+import os
+import pickle
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+import registry
+
+logger = logging.getLogger("model_server")
+
+# Requests under way at a stop; the Deployment's preStop has kept new ones away by then.
+GRACE_SECONDS: Final = 5
+# What the labs' models are made of, imported while the registry may still be starting.
+MODEL_MODULES: Final = ("sklearn.compose", "sklearn.linear_model")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment asks for."""
+
+    uri: str
+    name: str
+    wait_seconds: float
+    port: int
+    tracking_uri: str
+
+    @staticmethod
+    def read(env: Mapping[str, str]) -> Settings:
+        numbers = {"MODEL_WAIT_SECONDS": "600", "PORT": "8080"}
+        for name in numbers:
+            numbers[name] = env.get(name, numbers[name])
+            if not numbers[name].isdecimal():
+                raise registry.ModelError(f"{name} is {numbers[name]!r}; it must be a whole number")
+        return Settings(
+            uri=env.get("MODEL_URI", ""),
+            name=env.get("MODEL_NAME", "flight-delay"),
+            wait_seconds=float(numbers["MODEL_WAIT_SECONDS"]),
+            port=int(numbers["PORT"]),
+            tracking_uri=env.get("MLFLOW_TRACKING_URI", "http://mlflow:5000"),
+        )
+
+
+def bare_kserve() -> None:
+    """Makes KServe's modules importable without running its `__init__`.
+
+    That imports a client of the Kubernetes API and classes for all of KServe's resources, a second and 40 MB which a server
+    has no use for; the image leaves them out.
+    """
+    spec = importlib.util.find_spec("kserve")
+    if spec is None:
+        raise registry.ModelError("the KServe SDK is not installed")
+    sys.modules.setdefault("kserve", importlib.util.module_from_spec(spec))
+
+
+def unpickle(stored: registry.Stored) -> Any:
+    try:
+        pipeline = pickle.loads(stored.content)
+    # A damaged pickle can raise anything.
+    except Exception as error:
+        raise registry.ModelError(f"{registry.MODEL_FILE} of version {stored.version} ({stored.digest}) can't be loaded: {error!r}") from error
+    if not hasattr(pipeline, "predict_proba"):
+        raise registry.ModelError(f"{registry.MODEL_FILE} of version {stored.version} holds a {type(pipeline).__name__}, not a classifier")
+    return pipeline
+
+
+def serve(settings: Settings) -> None:
+    begin = time.monotonic()
+    # Half a million objects that all stay: looking for garbage among them only costs time.
+    gc.disable()
+    bare_kserve()
+    from kserve.errors import InvalidInput
+    from kserve.model_server import ModelServer
+    from predictor import Predictor
+
+    for module in MODEL_MODULES:
+        importlib.import_module(module)
+    # The client is told what it did wrong; a traceback of ours would say nothing more.
+    logging.getLogger("kserve").addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], InvalidInput)))
+    logger.info("modules loaded in %.1f s", time.monotonic() - begin)
+    stored = registry.wait(lambda: registry.fetch(settings.uri, settings.tracking_uri), settings.wait_seconds)
+    model = Predictor(settings.name, stored, unpickle(stored))
+    gc.freeze()
+    gc.enable()
+    logger.info("serving %s as version %s, %s, %.1f s after the start", settings.uri, stored.version, stored.digest, time.monotonic() - begin)
+    ModelServer(http_port=settings.port, workers=1, enable_grpc=False, enable_latency_logging=False, grace_period=GRACE_SECONDS).start([model])
+
+
+def stop(_signal: int, _frame: FrameType | None) -> None:
+    """Ends the program before the server has its own handlers; process 1 would ignore the signal otherwise."""
+    raise SystemExit(0)
+
+
+def main() -> int:
+    # KServe's choice, and nothing that whoever reads this log can change.
+    warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    # These write a line or more for each request, or say at each start what can't be changed.
+    for name in ("kserve", "kserve.trace", "uvicorn.access", "uvicorn.error", "botocore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        serve(Settings.read(os.environ))
+    except registry.ModelError as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
