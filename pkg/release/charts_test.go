@@ -32,7 +32,8 @@ func components(t *testing.T) []string {
 func chartValues(name string) release.Values {
 	v := release.Values{"global": map[string]any{"images": map[string]string{
 		"postgres": "registry.labctl/postgres:1", "objectstore": "registry.labctl/objectstore:1",
-		"mlflow": "registry.labctl/mlflow:1", "workbench": "registry.labctl/workbench:1",
+		"mlflow": "registry.labctl/mlflow:1", "model-server": "registry.labctl/model-server:1",
+		"workbench": "registry.labctl/workbench:1",
 	}}}
 	switch name {
 	case "postgres":

@@ -41,3 +41,32 @@ Usage: include "common.image" (dict "root" . "name" "postgres")
 image: {{ $reference | quote }}
 imagePullPolicy: IfNotPresent
 {{- end -}}
+
+{{/*
+The token of the pod's ServiceAccount, where a pod needs the API: common.podSpec leaves it out, so that a pod which does
+not say so has none. It is what Kubernetes itself would mount.
+*/}}
+{{- define "common.tokenVolume" -}}
+- name: token
+  projected:
+    defaultMode: 0444
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3607
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - {key: ca.crt, path: ca.crt}
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
+{{- end -}}
+
+{{- define "common.tokenMount" -}}
+- name: token
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end -}}
