@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -135,6 +136,9 @@ func (e *Engine) labStatus(ctx context.Context, client *kube.Client, lab string,
 		}
 	}
 	l.State = labState(info, ns.Annotations[annotationReady] != "", l.Workloads)
+	if since := ns.Annotations[annotationReset]; since != "" {
+		l.State, l.Reason = "resetting", fmt.Sprintf("since %s; if no labctl is at work on it, labctl reset %s goes on", since, lab)
+	}
 	return l, nil
 }
 

@@ -19,6 +19,9 @@ const (
 	// annotationReady holds when the lab was ready for the first time. Until
 	// then `up` waits; after that it only reports.
 	annotationReady = "labctl.dev/ready-at"
+	// annotationReset holds since when the lab is being reset. It is there until
+	// the reset has ended, so that one which was cut off is seen and ended.
+	annotationReset = "labctl.dev/reset-began"
 )
 
 // Target is the cluster that a command means. The zero value is the local kind
@@ -75,7 +78,9 @@ type UpResult struct {
 	// learner's doing, or a fault being drilled, so it is no failure.
 	NotReady []kube.WorkloadStatus `json:"notReady,omitempty"`
 	// Newer tells that the binary carries a newer chart than the one installed.
-	Newer bool     `json:"newerChart,omitempty"`
+	Newer bool `json:"newerChart,omitempty"`
+	// Reset tells that a reset had been cut off and was brought to its end.
+	Reset bool     `json:"reset,omitempty"`
 	Steps []Timing `json:"steps"`
 }
 
@@ -97,13 +102,35 @@ type DownResult struct {
 	Steps   []Timing `json:"steps"`
 }
 
+// ResetOptions say which lab to set back.
+type ResetOptions struct {
+	Lab    string
+	Target Target
+}
+
+// ResetResult is what `reset` came to.
+type ResetResult struct {
+	Lab    string `json:"lab"`
+	Target string `json:"target"`
+	// Removed are objects that the release does not have; what they own went
+	// with them.
+	Removed []string `json:"removed"`
+	// Restored are objects of the release that were missing or different.
+	Restored []string `json:"restored"`
+	// Upgraded tells that the binary's newer chart was installed first.
+	Upgraded bool `json:"upgraded,omitempty"`
+	// Resumed tells that an earlier reset had been cut off.
+	Resumed bool     `json:"resumed,omitempty"`
+	Steps   []Timing `json:"steps"`
+}
+
 // LabStatus is where one lab stands.
 type LabStatus struct {
 	Lab       string                `json:"lab"`
 	Target    string                `json:"target"`
 	Namespace string                `json:"namespace"`
-	State     string                `json:"state"`            // ready, starting, not ready, installing, failed, going, unreachable
-	Reason    string                `json:"reason,omitempty"` // why it is unreachable
+	State     string                `json:"state"`            // ready, starting, not ready, resetting, installing, failed, going, unreachable
+	Reason    string                `json:"reason,omitempty"` // why it is unreachable, or what to do
 	Release   string                `json:"release"`
 	Workloads []kube.WorkloadStatus `json:"workloads"`
 	Endpoints []Endpoint            `json:"endpoints"`

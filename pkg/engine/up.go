@@ -53,7 +53,17 @@ func (e *Engine) Up(ctx context.Context, o UpOptions, sink ui.Sink) (*UpResult, 
 	if err != nil {
 		return nil, err
 	}
-	if err := r.series(ctx, e.releaseStep(p, site), e.readyStep(p, site)); err != nil {
+	if err := r.run(ctx, e.releaseStep(p, site)); err != nil {
+		return nil, err
+	}
+	if res.Reset, err = e.halfReset(ctx, p, site.client); err != nil {
+		return nil, err
+	}
+	last := []step{e.readyStep(p, site)}
+	if res.Reset {
+		last = e.restoreSteps(p, site.client, &ResetResult{Resumed: true})
+	}
+	if err := r.series(ctx, last...); err != nil {
 		return nil, err
 	}
 	res.Changed, res.Steps = true, r.timings.all()
@@ -94,7 +104,7 @@ func (e *Engine) standing(ctx context.Context, p *installation) (*standing, erro
 		// The local cluster may be coming up or broken; the cluster step sees to that.
 		return nil, nil
 	}
-	if ns == nil || ns.Annotations[annotationReady] == "" {
+	if ns == nil || ns.Annotations[annotationReady] == "" || ns.Annotations[annotationReset] != "" {
 		return nil, nil
 	}
 	rel := e.releases(client, p.namespace)

@@ -116,6 +116,27 @@ func (c *Client) Objects(ctx context.Context, name string) ([]Object, error) {
 	})
 }
 
+// Installed gives the objects of the release as Helm put them into the cluster:
+// those of the chart, with the marks by which Helm knows its own.
+func (c *Client) Installed(ctx context.Context, name string) ([]Object, error) {
+	objects, err := c.Objects(ctx, name)
+	for i := range objects {
+		o := &objects[i]
+		o.SetLabels(with(o.GetLabels(), "app.kubernetes.io/managed-by", "Helm"))
+		o.SetAnnotations(with(o.GetAnnotations(), "meta.helm.sh/release-name", name))
+		o.SetAnnotations(with(o.GetAnnotations(), "meta.helm.sh/release-namespace", c.namespace))
+	}
+	return objects, err
+}
+
+func with(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = make(map[string]string)
+	}
+	m[key] = value
+	return m
+}
+
 // last gives the newest revision, or nil when there is no release.
 func (s *session) last(name string) (*helm.Release, error) {
 	last, err := s.helm.Releases.Last(name)

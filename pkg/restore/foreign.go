@@ -1,0 +1,120 @@
+package restore
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"labctl.dev/labctl/pkg/kube"
+)
+
+// skipped are the kinds that the cluster itself makes and removes, and leases,
+// which hold the grader's locks.
+func skipped(k schema.GroupKind) bool {
+	switch k.Kind {
+	case "Event":
+		return k.Group == "" || k.Group == "events.k8s.io"
+	case "Endpoints":
+		return k.Group == ""
+	case "EndpointSlice":
+		return k.Group == "discovery.k8s.io"
+	case "Lease":
+		return k.Group == "coordination.k8s.io"
+	default:
+		return false
+	}
+}
+
+// everywhere tells whether every namespace has that object, or Helm keeps its
+// records in it.
+func everywhere(i kube.Item) bool {
+	switch k := i.GroupKind(); k {
+	case kindAccount:
+		return i.Name == "default"
+	case kindConfigMap:
+		return i.Name == "kube-root-ca.crt"
+	case kindSecret:
+		return helmRecord(i)
+	default:
+		return false
+	}
+}
+
+func helmRecord(i kube.Item) bool {
+	return i.GroupKind() == kindSecret && i.Labels["owner"] == "helm"
+}
+
+// census sorts the objects of a namespace: which belong to the release, by
+// themselves or through their owners, and which somebody else made.
+type census struct {
+	byUID   map[types.UID]kube.Item
+	release map[Key]bool
+	// since is when the release was installed: what was there before is not the
+	// learner's.
+	since time.Time
+}
+
+func newCensus(items []kube.Item, release map[Key]bool) census {
+	c := census{byUID: make(map[types.UID]kube.Item, len(items)), release: release}
+	for _, i := range items {
+		c.byUID[i.UID] = i
+		// By the clock of the server, as the time of every other object.
+		if (release[itemKey(i)] || helmRecord(i)) && (c.since.IsZero() || i.Created.Before(c.since)) {
+			c.since = i.Created
+		}
+	}
+	return c
+}
+
+func itemKey(i kube.Item) Key { return Key{i.GroupKind(), i.Name} }
+
+// maxOwners ends a walk up a circle of owners.
+const maxOwners = 10
+
+// root follows the owners of an object up to the first that has none; known is
+// false when one of them is not of the namespace, or not to be seen.
+func (c census) root(i kube.Item) (root kube.Item, known bool) {
+	for range maxOwners {
+		if i.Owner == "" {
+			return i, true
+		}
+		owner, ok := c.byUID[i.Owner]
+		if !ok {
+			return i, false
+		}
+		i = owner
+	}
+	return i, false
+}
+
+// foreign gives what somebody else made after the installation: owners and
+// what hangs on them, but not the pods, which come last.
+func (c census) foreign() (objects, pods []kube.Item) {
+	for _, i := range c.byUID {
+		root, known := c.root(i)
+		if !known || c.release[itemKey(root)] || everywhere(root) || skipped(root.GroupKind()) || skipped(i.GroupKind()) || !root.Created.After(c.since) {
+			continue
+		}
+		if i.GroupKind() == kindPod {
+			pods = append(pods, i)
+		} else {
+			objects = append(objects, i)
+		}
+	}
+	return objects, pods
+}
+
+// of gives the pods that hang on a workload of the release.
+func (c census) podsOf(k Key) []kube.Item {
+	var pods []kube.Item
+	for _, i := range c.byUID {
+		if i.GroupKind() != kindPod {
+			continue
+		}
+		if root, known := c.root(i); known && root.UID != i.UID && itemKey(root) == k {
+			pods = append(pods, i)
+		}
+	}
+	return pods
+}
