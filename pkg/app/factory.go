@@ -21,9 +21,11 @@ import (
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/image"
 	"labctl.dev/labctl/pkg/image/node"
+	"labctl.dev/labctl/pkg/image/spec"
 	"labctl.dev/labctl/pkg/internal/docker"
 	"labctl.dev/labctl/pkg/internal/execx"
 	"labctl.dev/labctl/pkg/iostreams"
+	"labctl.dev/labctl/pkg/lint"
 	"labctl.dev/labctl/pkg/state"
 	"labctl.dev/labctl/pkg/ui"
 	"labctl.dev/labctl/pkg/version"
@@ -41,6 +43,7 @@ func newFactory(streams *iostreams.Streams, lookupEnv func(string) (string, bool
 	// depend on the configuration
 	f.Catalog = sync.OnceValues(func() (*catalog.Catalog, error) { return openCatalog(f) })
 	f.State = sync.OnceValues(func() (*state.Dir, error) { return openState(f) })
+	f.Linter = sync.OnceValues(newLinter)
 	// depends on all of them
 	f.Engine = sync.OnceValues(func() (*engine.Engine, error) { return newEngine(f) })
 	return f
@@ -126,6 +129,16 @@ func newEngine(f *cmdutil.Factory) (*engine.Engine, error) {
 		Catalog: labsCatalog, Charts: charts.FS, State: dir, Docker: cli, Cluster: cluster.New(cli, owner{dir}, f.Log),
 		Images: store, Doctor: doctor.New(doctor.Local(version.Get().Version, dir.Root())), Log: f.Log, ClusterName: c.Cluster.Value,
 	}), nil
+}
+
+// newLinter holds labs against the charts and images of this labctl, also those
+// of --labs-dir.
+func newLinter() (*lint.Linter, error) {
+	set, err := spec.Load(images.FS)
+	if err != nil {
+		return nil, err
+	}
+	return lint.New(lint.Config{Charts: charts.FS, Images: set.Names()}), nil
 }
 
 // owner tells which nodes are ours. The id is read when it is asked for, so

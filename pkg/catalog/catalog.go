@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,7 +45,10 @@ type Entry struct {
 }
 
 // Catalog is a directory with one directory per lab.
-type Catalog struct{ fsys fs.FS }
+type Catalog struct {
+	fsys fs.FS
+	dir  string // on disk; empty for any other
+}
 
 // New makes a catalog of an embedded or in-memory file system.
 func New(fsys fs.FS) *Catalog { return &Catalog{fsys: fsys} }
@@ -58,7 +62,7 @@ func Open(dir string) (*Catalog, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("open the labs directory: %s is not a directory", dir)
 	}
-	return &Catalog{fsys: os.DirFS(dir)}, nil
+	return &Catalog{fsys: os.DirFS(dir), dir: dir}, nil
 }
 
 // Names gives the names of all labs, sorted. It reads no lab, so that a broken
@@ -105,15 +109,35 @@ func (c *Catalog) List() ([]Entry, error) {
 // Get gives the lab of that name. The error is a *NotFoundError, which is
 // ErrNotFound, when there is none.
 func (c *Catalog) Get(name string) (Entry, error) {
-	names, err := c.Names()
-	if err != nil {
+	if err := c.has(name); err != nil {
 		return Entry{}, err
 	}
-	// Only names from the listing are ever made into a path.
-	if !slices.Contains(names, name) {
-		return Entry{}, &NotFoundError{Name: name, Near: near.Names(name, names)}
-	}
 	return c.read(name)
+}
+
+// Files gives the directory of a lab as it is, valid or not, and where it lies:
+// a path on disk, or the lab's name when it comes from elsewhere.
+func (c *Catalog) Files(name string) (fs.FS, string, error) {
+	if err := c.has(name); err != nil {
+		return nil, "", err
+	}
+	files, err := fs.Sub(c.fsys, name)
+	if err != nil {
+		return nil, "", fmt.Errorf("open lab %s: %w", name, err)
+	}
+	return files, filepath.Join(c.dir, name), nil
+}
+
+// has makes sure that only names from the listing are ever made into a path.
+func (c *Catalog) has(name string) error {
+	names, err := c.Names()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(names, name) {
+		return &NotFoundError{Name: name, Near: near.Names(name, names)}
+	}
+	return nil
 }
 
 func (c *Catalog) read(name string) (Entry, error) {

@@ -44,3 +44,11 @@ func CompleteComponents(f *Factory) CompletionFunc {
 		}
 	}
 }
+
+// CompleteLabsOrDirs completes every argument with lab names, and with files
+// as the shell does.
+func CompleteLabsOrDirs(f *Factory) CompletionFunc {
+	return func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return labNames(f), cobra.ShellCompDirectiveDefault
+	}
+}

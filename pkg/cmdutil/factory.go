@@ -11,6 +11,7 @@ import (
 	"labctl.dev/labctl/pkg/config"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
+	"labctl.dev/labctl/pkg/lint"
 	"labctl.dev/labctl/pkg/state"
 	"labctl.dev/labctl/pkg/ui"
 )
@@ -29,6 +30,7 @@ type Factory struct {
 	Catalog func() (*catalog.Catalog, error)
 	State   func() (*state.Dir, error)
 	Engine  func() (*engine.Engine, error)
+	Linter  func() (*lint.Linter, error)
 	// Browse opens a page in the user's browser.
 	Browse func(ctx context.Context, url string) error
 }

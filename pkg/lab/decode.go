@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -29,36 +28,42 @@ var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // file name stands in messages only. The error is an *InvalidError with
 // everything that is wrong, not just the first thing.
 func Decode(file string, data []byte) (*Lab, error) {
+	l, _, err := DecodeWithPlaces(file, data)
+	return l, err
+}
+
+// DecodeWithPlaces is Decode for tools that point at a field afterwards.
+func DecodeWithPlaces(file string, data []byte) (*Lab, *Places, error) {
 	if len(data) > MaxSize {
-		return nil, &InvalidError{Problems: []Problem{{File: file, Message: fmt.Sprintf("is larger than %d KiB", MaxSize>>10)}}}
+		return nil, nil, &InvalidError{Problems: []Problem{{File: file, Message: fmt.Sprintf("is larger than %d KiB", MaxSize>>10)}}}
 	}
 	root, err := parse(file, data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if p := measure(root); p != nil {
 		p.File = file
-		return nil, &InvalidError{Problems: []Problem{*p}}
+		return nil, nil, &InvalidError{Problems: []Problem{*p}}
 	}
-	w := &walker{file: file, positions: map[string]position{}}
+	w := &walker{file: file, places: &Places{keys: map[string]position{}, values: map[string]*yaml.Node{}}}
 	w.walk(root, reflect.TypeFor[Lab](), "")
 	if len(w.problems) > 0 {
-		return nil, invalid(w.problems)
+		return nil, nil, invalid(w.problems)
 	}
 	l := &Lab{}
 	if err := root.Decode(l); err != nil {
-		return nil, &InvalidError{Problems: []Problem{syntaxProblem(file, err)}}
+		return nil, nil, &InvalidError{Problems: []Problem{syntaxProblem(file, err)}}
 	}
 	l.setDefaults()
 	problems := l.validate()
 	for i, p := range problems {
-		at := w.find(p.Field)
-		problems[i].File, problems[i].Line, problems[i].Column = file, at.line, at.column
+		problems[i].File = file
+		problems[i].Line, problems[i].Column = w.places.Find(p.Field)
 	}
 	if err := invalid(problems); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return l, nil
+	return l, w.places, nil
 }
 
 // parse gives the root of the file's only document.
@@ -114,23 +119,6 @@ func measure(root *yaml.Node) *Problem {
 		return nil
 	}
 	return visit(root, 1)
-}
-
-type position struct{ line, column int }
-
-// find gives the place of a field, or that of the nearest one around it when
-// the field is missing.
-func (w *walker) find(field string) position {
-	for {
-		if at, ok := w.positions[field]; ok {
-			return at
-		}
-		i := strings.LastIndexAny(field, ".[")
-		if i < 0 {
-			return w.positions[""]
-		}
-		field = field[:i]
-	}
 }
 
 // UnmarshalYAML takes a single text for a list of one case.

@@ -167,3 +167,34 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	data := strings.Replace(withTasks(t), "expect: n > 0", "expect: |\n          n > 0 &&\n            n < 2", 1)
+	_, places, err := DecodeWithPlaces("lab.yaml", []byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(data, "\n")
+	for field, want := range map[string]string{
+		"tasks[0].brief":                  "brief: tasks/pin.md",
+		"tasks[0].checks[1].with.deploy":  "deploy: {kube",
+		"tasks[0].checks[1].fail[0].text": "fail: \"It is {found}",
+		"faults[0].nothing":               "id: gone",
+	} {
+		line, column := places.Find(field)
+		if got := lines[line-1][column-1:]; !strings.HasPrefix(got, want) {
+			t.Errorf("%s is at %q, want %q", field, got, want)
+		}
+	}
+	for field, want := range map[string]string{
+		"tasks[0].checks[0].expect":          "atus == 200",
+		"tasks[0].checks[1].values.expected": "'\"}",
+		"tasks[1].checks[0].expect":          "          n > 0 &&",
+	} {
+		line, column := places.Inside(field, 1, 3)
+		if got := lines[line-1][column-1:]; !strings.HasPrefix(got, want) {
+			t.Errorf("the third character of %s is at %q, want %q", field, got, want)
+		}
+	}
+}

@@ -17,9 +17,9 @@ import (
 // own strict mode stops at the first mistake, gives no column and can't name
 // the field that was meant.
 type walker struct {
-	file      string
-	problems  []Problem
-	positions map[string]position
+	file     string
+	problems []Problem
+	places   *Places
 }
 
 func (w *walker) problem(n *yaml.Node, path, format string, args ...any) {
@@ -29,9 +29,10 @@ func (w *walker) problem(n *yaml.Node, path, format string, args ...any) {
 }
 
 func (w *walker) walk(n *yaml.Node, t reflect.Type, path string) {
-	if _, ok := w.positions[path]; !ok {
-		w.positions[path] = position{n.Line, n.Column}
+	if _, ok := w.places.keys[path]; !ok {
+		w.places.keys[path] = position{n.Line, n.Column}
 	}
+	w.places.values[path] = n
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -80,7 +81,7 @@ func (w *walker) walkStruct(n *yaml.Node, t reflect.Type, path string) {
 		case !known:
 			w.problem(key, at, "unknown field%s", near.Hint(key.Value, names))
 		default:
-			w.positions[at] = position{key.Line, key.Column}
+			w.places.keys[at] = position{key.Line, key.Column}
 			w.walk(value, field, at)
 		}
 		seen[key.Value] = true
@@ -103,7 +104,7 @@ func (w *walker) walkMap(n *yaml.Node, t reflect.Type, path string) {
 		case key.Kind != yaml.ScalarNode || key.Tag != "!!str":
 			w.problem(key, at, "a key must be text, is %s", describe(key))
 		default:
-			w.positions[at] = position{key.Line, key.Column}
+			w.places.keys[at] = position{key.Line, key.Column}
 			w.walk(value, t.Elem(), at)
 		}
 		seen[key.Value] = true
