@@ -15,6 +15,9 @@ import (
 // one node that is known beforehand, so the network needs no waiting for it.
 const podCIDR = "10.244.0.0/24"
 
+// patchDir is where kubeadm finds patches of its own manifests.
+const patchDir = "/kind/patches"
+
 // bootstrapScript starts Kubernetes in a node that kind has made and
 // configured. It does what kind does after that, for a node image that brings
 // its network along, without what takes kind seconds on one node:
@@ -25,9 +28,23 @@ const podCIDR = "10.244.0.0/24"
 //     kubeadm, and without kubectl's validation, for which the API server would
 //     have to compute and kubectl to read the schema of everything;
 //   - the control plane has no taint that would have to be taken away again
-//     (see Spec.config).
+//     (see Spec.config);
+//   - cluster DNS is asked every second whether it is ready. At kubeadm's ten,
+//     the first question comes after up to ten seconds in which no pod finds
+//     another: kubelet spreads first probes over the whole period when it has
+//     itself just started. One node needs one replica.
 const bootstrapScript = `
 sed 's#{{\.PodCIDR}}#` + podCIDR + `#g' /etc/cni/net.d.template > /etc/cni/net.d/10-labctl.conflist
+mkdir -p ` + patchDir + `
+cat > ` + patchDir + `/corednsdeployment.yaml <<'EOF'
+spec:
+  replicas: 1
+  template:
+    spec:
+      containers:
+        - name: coredns
+          readinessProbe: {periodSeconds: 1}
+EOF
 export KUBECONFIG=/etc/kubernetes/admin.conf
 storage() {
   until curl --fail --silent --insecure --output /dev/null https://127.0.0.1:6443/readyz; do sleep 0.2; done

@@ -114,6 +114,7 @@ func (s Spec) config() (*v1alpha4.Cluster, error) {
 	}
 	if s.Host.BuiltinCNI {
 		initConfig["nodeRegistration"] = map[string]any{"taints": []string{}} // or kind would have to remove it
+		initConfig["patches"] = map[string]any{"directory": patchDir}         // the bootstrap script fills it
 	}
 	patches := make([]string, 0, 3)
 	for _, p := range []map[string]any{clusterConfig, initConfig, kubelet} {
