@@ -19,6 +19,9 @@ import (
 // ErrNoPod is returned when nothing matches; it says so with the selector.
 var ErrNoPod = errors.New("no pod matches")
 
+// ErrNotRunning is returned when the best pod that matches does not run yet.
+var ErrNotRunning = errors.New("does not run yet")
+
 // pods are the pods that match a selector, kept up to date by a watch.
 type pods struct {
 	lister   listers.PodNamespaceLister
@@ -114,7 +117,7 @@ func (c *Client) pick(ctx context.Context, namespace, pod, selector string) (*co
 	if found[0].Status.Phase != corev1.PodRunning {
 		f := newJudge()
 		f.begin(c.now())
-		return nil, fmt.Errorf("pod %s does not run yet: %s", found[0].Name, f.pod(found[0], nil).message)
+		return nil, fmt.Errorf("pod %s %w: %s", found[0].Name, ErrNotRunning, f.pod(found[0], nil).message)
 	}
 	return found[0], nil
 }
