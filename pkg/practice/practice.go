@@ -7,9 +7,7 @@ package practice
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 	"labctl.dev/labctl/pkg/check/probe"
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/engine"
-	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/lab"
 	"labctl.dev/labctl/pkg/progress"
 	"labctl.dev/labctl/pkg/state"
@@ -53,6 +50,9 @@ type Deps struct {
 	Now func() time.Time
 	// Runner makes the runner of a lab's checks; nil makes the real one.
 	Runner func(s *engine.Session, exclusive func(context.Context) (func(), error)) (Runner, error)
+	// Drills makes what runs the steps of solutions and faults; nil makes the
+	// real one.
+	Drills func(s *engine.Session) Stepper
 }
 
 // Practice runs the flows. It is safe for concurrent use.
@@ -68,6 +68,9 @@ func New(d Deps) *Practice {
 	}
 	if d.Runner == nil {
 		d.Runner = newRunner
+	}
+	if d.Drills == nil {
+		d.Drills = newStepper
 	}
 	return &Practice{deps: d}
 }
@@ -98,7 +101,7 @@ func (p *Practice) join(ctx context.Context, name string, flags engine.Target, s
 	if err != nil {
 		return nil, err
 	}
-	runner, err := p.deps.Runner(s, p.lease(s, sink))
+	runner, err := p.deps.Runner(s, func(ctx context.Context) (func(), error) { return s.HoldActive(ctx, sink) })
 	if err != nil {
 		return nil, &clierr.Error{Op: "read the checks of " + name, Err: err, Hint: "correct the lab's files: labctl lint " + name, Code: clierr.CodeUsage, ID: "lab-invalid"}
 	}
@@ -125,23 +128,6 @@ func (p *Practice) which(ctx context.Context, name string) (string, error) {
 		return "", clierr.New("labctl list shows the labs, labctl up <lab> brings one up", "no lab is up")
 	default:
 		return "", clierr.Usage("name one of them", "%d labs are up: %s", len(up), strings.Join(up, ", "))
-	}
-}
-
-// activeLease is held in the lab's namespace while a check changes the lab.
-const activeLease = "labctl-active-check"
-
-// lease gives the right to run an active check: one at a time in a lab, whoever
-// asks and from whichever machine.
-func (p *Practice) lease(s *engine.Session, sink ui.Sink) func(context.Context) (func(), error) {
-	return func(ctx context.Context) (func(), error) {
-		return s.Client.Hold(ctx, kube.Lease{
-			Namespace: s.Namespace, Name: activeLease,
-			Holder: fmt.Sprintf("labctl-%d-%d", os.Getpid(), p.deps.Now().UnixNano()),
-			OnWait: func(string) {
-				sink.Emit(ui.Event{Kind: ui.Note, Text: "Another labctl runs an active check on this lab; waiting for it."})
-			},
-		})
 	}
 }
 
