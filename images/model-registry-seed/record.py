@@ -27,6 +27,8 @@ SERVER_PACKAGES = Path("/mlflow")
 NAMESPACE = uuid.UUID("6f1c0a9e-5d2b-5c53-9a52-0f2b6d3d8f11")
 EXPERIMENT = "flight-delay"
 FIRST_VERSION = "winter-noweather"
+# What a version that was promoted in earnest carries along from its run.
+VERSION_TAGS = ("git_sha", "data_digest", "train_start", "train_end", "validation_status", "approved_by", "author", "model_digest")
 
 
 def fix_ids_and_time(role: str) -> None:
@@ -88,7 +90,8 @@ def record(buckets: Path, address: str) -> None:
         made = tracking.log(recipe, result, digest, with_source)
         advance(60)
         if recipe.name == FIRST_VERSION:
-            mlflow.register_model(f"models:/{made.model_id}", contract.MODEL_NAME)
+            tags = tracking.lineage_tags(recipe, digest) | {"model_digest": made.model_digest}
+            mlflow.register_model(f"models:/{made.model_id}", contract.MODEL_NAME, tags={name: tags[name] for name in VERSION_TAGS})
         copy_by_digest(buckets, made.model_digest)
         print(f"{recipe.name}: AUC {result.metrics['auc']:.4f}, model {made.model_digest}")
 

@@ -4,18 +4,22 @@ A seed was made once, when its image was built: /seed/buckets/BUCKET/KEY are obj
 Objects go first and the dump last, in one transaction that also leaves the seed's digest in the database. So a run that
 was cut off is repaired by the next one, and a run after a complete one changes nothing, whatever the learner did since.
 
+With LABCTL_RESET=1 it puts everything back instead, whatever the learner did: the schema of the database is dropped and
+restored in one transaction, the buckets come to hold what the seed holds and nothing else, and the database `lab` is emptied.
+It may be cut off and run again, and the tracking server may stay connected meanwhile.
+
 Environment (the names of libpq and boto3):
 
     PGHOST, PGPORT, PGUSER, PGDATABASE   the database; default postgres, 5432, mlflow, mlflow
     PGPASSWORD                           its password
     AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY   the object store
     SEED_WAIT_SECONDS                    how long to wait for each of them; default 300
-
-It is not for resetting a lab: it never takes anything away.
+    LABCTL_RESET                         1: put everything back
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import subprocess
@@ -41,6 +45,17 @@ logger = logging.getLogger("seed")
 SEED = Path("/seed")
 DUMP = "mlflow.sql"
 BUCKETS = ("mlflow", "data", "models", "reports")
+# The learner's own database, of a role with the same name and the same password.
+SCRATCH = "lab"
+# A session that is in the middle of something holds locks that the drop would wait for; idle ones hold none. Then the schema
+# as PostgreSQL makes it in a new database.
+EMPTY = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle';
+DROP SCHEMA IF EXISTS public CASCADE;
+CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+"""
 POLL_SECONDS = 0.2
 DEFAULTS = {
     "PGHOST": "postgres",
@@ -50,6 +65,8 @@ DEFAULTS = {
     "PGCONNECT_TIMEOUT": "3",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+
+NO_STORE = (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError, botocore.exceptions.ConnectionClosedError)
 
 Answer = TypeVar("Answer")
 
@@ -123,13 +140,83 @@ def restored() -> str:
     return ""
 
 
-def restore(dump: Path, digest: str) -> None:
-    """Restores the dump and leaves the digest, all or nothing."""
-    command = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"]
-    command += ["--file", str(dump), "--command", f"COMMENT ON SCHEMA public IS 'seed {digest}'"]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+def psql(*arguments: str, **variables: str) -> None:
+    """Runs commands and files in one transaction: all of it or nothing."""
+    command = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", *arguments]
+    done = subprocess.run(command, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise SeedError(f"the database refused the dump: {done.stderr.strip()}")
+        raise SeedError(f"the database refused: {done.stderr.strip()}")
+
+
+def restore(dump: Path, digest: str, *before: str) -> None:
+    """Restores the dump and leaves the digest."""
+    psql(*before, "--file", str(dump), "--command", f"COMMENT ON SCHEMA public IS 'seed {digest}'")
+
+
+def has_scratch() -> bool:
+    """Says whether the learner has a database; an OperationalError says that none is up."""
+    connection = psycopg2.connect("")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", (SCRATCH,))
+            return bool((cursor.fetchone() or [0])[0])
+    finally:
+        connection.close()
+
+
+def reset_databases(dump: Path, digest: str, seconds: float) -> None:
+    scratch = wait("the database", has_scratch, (psycopg2.OperationalError,), seconds)
+    restore(dump, digest, "--command", EMPTY)
+    if scratch:
+        psql("--command", EMPTY, PGDATABASE=SCRATCH, PGUSER=SCRATCH)
+    logger.info("restored seed %s", digest)
+
+
+def stored(s3: S3Client, bucket: str) -> dict[str, str]:
+    """Returns the MD5 of each object in a bucket; one that came in parts has something else, which equals no MD5."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return {item["Key"]: item["ETag"].strip('"') for page in pages for item in page.get("Contents", [])}
+
+
+def remove(s3: S3Client, bucket: str, keys: list[str]) -> None:
+    # The most that one request may name.
+    for start in range(0, len(keys), 1000):
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys[start : start + 1000]], "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise SeedError(f"bucket {bucket}: {errors[0].get('Key')} can't be deleted: {errors[0].get('Message')}")
+
+
+def reset_store(s3: S3Client, wanted: list[tuple[str, str, Path]]) -> None:
+    """Makes the store equal to the seed; what is there already is not sent again."""
+    make_buckets(s3, BUCKETS)
+    differing = []
+    for bucket in [str(bucket["Name"]) for bucket in s3.list_buckets()["Buckets"]]:
+        have = stored(s3, bucket)
+        seeded = {key: (bucket, key, file) for name, key, file in wanted if name == bucket}
+        remove(s3, bucket, [key for key in have if key not in seeded])
+        if bucket not in BUCKETS:
+            s3.delete_bucket(Bucket=bucket)
+        differing += [item for key, item in seeded.items() if have.get(key) != md5(item[2])]
+    upload(s3, differing)
+    logger.info("%d of %d objects had to be put back", len(differing), len(wanted))
+
+
+def md5(file: Path) -> str:
+    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def connect_store() -> S3Client:
+    s3: S3Client = boto3.client("s3", config=Config(connect_timeout=3, retries={"max_attempts": 2}, max_pool_connections=8))
+    return s3
+
+
+def reset(seed: Path, seconds: float) -> None:
+    """Puts everything back, the databases and the store side by side."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        databases = pool.submit(reset_databases, seed / DUMP, lineage.file_digest(seed / DUMP), seconds)
+        s3 = connect_store()
+        wait("the object store", lambda: reset_store(s3, objects(seed / "buckets")), NO_STORE, seconds)
+        databases.result()
 
 
 def run(seed: Path, seconds: float) -> None:
@@ -137,9 +224,8 @@ def run(seed: Path, seconds: float) -> None:
     if found := wait("the database", restored, (psycopg2.OperationalError,), seconds):
         logger.info("the database holds seed %s already; nothing to do", found)
         return
-    s3 = boto3.client("s3", config=Config(connect_timeout=3, retries={"max_attempts": 2}, max_pool_connections=8))
-    no_store = (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError, botocore.exceptions.ConnectionClosedError)
-    wait("the object store", lambda: make_buckets(s3, BUCKETS), no_store, seconds)
+    s3 = connect_store()
+    wait("the object store", lambda: make_buckets(s3, BUCKETS), NO_STORE, seconds)
     wanted = objects(seed / "buckets")
     upload(s3, wanted)
     logger.info("%d objects are in the store", len(wanted))
@@ -153,7 +239,8 @@ def main() -> int:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     try:
-        run(SEED, float(os.environ.get("SEED_WAIT_SECONDS", "300")))
+        action = reset if os.environ.get("LABCTL_RESET") == "1" else run
+        action(SEED, float(os.environ.get("SEED_WAIT_SECONDS", "300")))
     except (SeedError, botocore.exceptions.ClientError) as error:
         logger.error("%s", error)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,25 @@ class Store:
 
     def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
         self.objects[Bucket, Key] = Body
+
+    def get_paginator(self, _name: str) -> Store:
+        return self
+
+    def paginate(self, Bucket: str) -> list[dict[str, Any]]:  # noqa: N803
+        found = [{"Key": key, "ETag": f'"{hashlib.md5(body).hexdigest()}"'} for (bucket, key), body in self.objects.items() if bucket == Bucket]
+        # One object a page; an empty bucket has a page without contents.
+        return [{"Contents": [item]} for item in found] or [{}]
+
+    def delete_objects(self, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
+        for item in Delete["Objects"]:
+            if item["Key"] == "locked":
+                return {"Errors": [{"Key": "locked", "Message": "AccessDenied"}]}
+            del self.objects[Bucket, item["Key"]]
+        return {}
+
+    def delete_bucket(self, Bucket: str) -> None:  # noqa: N803
+        assert not [key for bucket, key in self.objects if bucket == Bucket]
+        self.buckets.remove(Bucket)
 
 
 @pytest.fixture
@@ -74,6 +94,67 @@ def test_a_refused_dump_is_an_error(recorded: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(recorded))
     with pytest.raises(seed.SeedError, match="relation exists"):
         seed.restore(recorded / seed.DUMP, "sha256:0")
+
+
+@pytest.fixture
+def seeded(recorded: Path, store: Store) -> Store:
+    seed.upload(store, seed.objects(recorded / "buckets"))  # type: ignore[arg-type]
+    store.buckets = list(seed.BUCKETS)
+    return store
+
+
+def test_a_reset_makes_the_store_equal_to_the_seed(recorded: Path, seeded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dict(seeded.objects)
+    seeded.objects["mlflow", "1/models/m-1/artifacts/MLmodel"] = b"damaged"
+    seeded.objects["mlflow", "1/models/m-2/artifacts/MLmodel"] = b"new"
+    seeded.objects["mine", "thing"] = b"new"
+    seeded.buckets = ["mlflow", "models", "mine"]
+    sent: list[str] = []
+    put = seeded.put_object
+    monkeypatch.setattr(seeded, "put_object", lambda **item: (sent.append(item["Key"]), put(**item)))
+    wanted = seed.objects(recorded / "buckets")
+    for _ in range(2):
+        seed.reset_store(seeded, wanted)  # type: ignore[arg-type]
+    assert seeded.objects == before
+    assert sorted(seeded.buckets) == sorted(seed.BUCKETS)
+    assert sent == ["1/models/m-1/artifacts/MLmodel"]
+
+
+def test_a_reset_says_what_it_could_not_delete(recorded: Path, seeded: Store) -> None:
+    seeded.objects["data", "locked"] = b"x"
+    with pytest.raises(seed.SeedError, match="bucket data: locked can't be deleted: AccessDenied"):
+        seed.reset_store(seeded, seed.objects(recorded / "buckets"))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize(("scratch", "calls"), [(True, 2), (False, 1)])
+def test_a_reset_restores_in_one_transaction(recorded: Path, monkeypatch: pytest.MonkeyPatch, scratch: bool, calls: int) -> None:
+    fake = recorded / "psql"
+    fake.write_text(f'#!/bin/sh\necho "$PGDATABASE $PGUSER" "$@" >> {recorded}/calls\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(recorded))
+    monkeypatch.setenv("PGDATABASE", "mlflow")
+    monkeypatch.setenv("PGUSER", "mlflow")
+    monkeypatch.setattr(seed, "has_scratch", lambda: scratch)
+    seed.reset(recorded, 1)
+    said = (recorded / "calls").read_text()
+    assert said.count("--single-transaction") == calls
+    order = ["mlflow mlflow", "DROP SCHEMA", f"--file {recorded / seed.DUMP}", "COMMENT ON SCHEMA public IS 'seed sha256:"]
+    assert sorted(order, key=said.index) == order
+    assert ("lab lab" in said) is scratch
+
+
+@pytest.mark.parametrize(("value", "action"), [("1", "reset"), ("0", "run"), (None, "run")])
+def test_only_the_variable_resets(monkeypatch: pytest.MonkeyPatch, value: str | None, action: str) -> None:
+    called: list[str] = []
+    for name in ("run", "reset"):
+        monkeypatch.setattr(seed, name, lambda _seed, _seconds, name=name: called.append(name))
+    if value is None:
+        monkeypatch.delenv("LABCTL_RESET", raising=False)
+    else:
+        monkeypatch.setenv("LABCTL_RESET", value)
+    assert seed.main() == 0
+    assert called == [action]
 
 
 class Clock:
