@@ -69,8 +69,9 @@ class Predictor(Model):  # type: ignore[misc]
         if missing := [column.name for column in self.columns if column.name not in given]:
             raise InvalidInput(f"missing columns: {', '.join(missing)}")
         values = {column.name: read(column, given[column.name]) for column in self.columns}
-        if len(lengths := {len(value) for value in values.values()}) != 1 or 0 in lengths:
-            raise InvalidInput(f"every column needs the same number of rows, at least one; got {dict((name, len(value)) for name, value in values.items())}")
+        lengths = {name: len(value) for name, value in values.items()}
+        if len(set(lengths.values())) != 1 or 0 in lengths.values():
+            raise InvalidInput(f"every column needs the same number of rows, at least one; got {lengths}")
         return pd.DataFrame(values)
 
 
