@@ -9,8 +9,12 @@ package expr
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/interpreter"
 )
 
 // Type is what an expression must yield.
@@ -32,40 +36,77 @@ type Scope struct {
 	// Values are the names of the check's values, for the `when` of its fail
 	// cases; nil leaves the variable `values` out.
 	Values []string
-	// Wait is the scope of a step's wait: its own probe, without a lab's
-	// values.
+	// Wait is the scope of a step's wait: its own probe alone.
 	Wait bool
 }
 
-// SyntaxError is an expression that can't be compiled. Line and Column count
-// from one.
-type SyntaxError struct {
-	Line, Column int
-	Message      string
+// Program is a compiled expression. It is safe for concurrent use.
+type Program struct {
+	src     string
+	want    Type
+	program cel.Program
 }
 
-func (e *SyntaxError) Error() string { return fmt.Sprintf("%d:%d: %s", e.Line, e.Column, e.Message) }
-
-// What an evaluation can end with. All other errors are mistakes of types or
-// values, such as a text where a number was expected.
-var (
-	// ErrMissing is a key that is not there, or a field of null.
-	ErrMissing = errors.New("not there")
-	// ErrExpensive is an evaluation that would take too much time or memory.
-	ErrExpensive = errors.New("the expression is too expensive")
+const (
+	// maxSource is the length of an expression in characters.
+	maxSource = 4096
+	// maxNesting is how deep comprehensions may be nested.
+	maxNesting = 3
+	// maxTime is for a slow machine: what takes longer is not a check.
+	maxTime = 3 * time.Second
 )
 
-// Program is a compiled expression. It is safe for concurrent use.
-type Program struct{ src string }
-
 // Compile checks an expression against its scope. The error is a *SyntaxError.
-func Compile(src string, _ Scope, _ Type) (*Program, error) { return &Program{src: src}, nil }
+func Compile(src string, s Scope, want Type) (*Program, error) {
+	if n := len([]rune(src)); n > maxSource {
+		return nil, at(1, 1, "the expression has %d characters; at most %d are allowed", n, maxSource)
+	}
+	env, err := environment(s)
+	if err != nil {
+		return nil, at(1, 1, "%v", err)
+	}
+	ast, issues := env.Compile(src)
+	if issues.Err() != nil {
+		return nil, explain(issues, s)
+	}
+	if out := ast.OutputType(); want == Bool && !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
+		return nil, at(1, 1, "must be true or false, is of type %s", out)
+	}
+	program, err := env.Program(ast,
+		cel.InterruptCheckFrequency(1),
+		cel.CostLimit(maxCost),
+		cel.CostTracking(costs{}),
+		cel.CustomDecoratorV2(watchSize),
+		cel.OptimizeRegex(interpreter.MatchesRegexOptimization),
+	)
+	if err != nil {
+		return nil, at(1, 1, "%v", err)
+	}
+	return &Program{src: src, want: want, program: program}, nil
+}
 
 // Source gives the text of the expression.
 func (p *Program) Source() string { return p.src }
 
 // Bool evaluates an expression of type bool.
-func (p *Program) Bool(_ context.Context, _ map[string]any) (bool, error) { return false, ErrMissing }
+func (p *Program) Bool(ctx context.Context, vars map[string]any) (bool, error) {
+	v, err := p.eval(ctx, vars)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(types.Bool)
+	if !ok {
+		return false, fmt.Errorf("is %s, must be true or false", v.Type().TypeName())
+	}
+	return bool(b), nil
+}
 
-// Value evaluates an expression to a plain value that JSON can hold.
-func (p *Program) Value(_ context.Context, _ map[string]any) (any, error) { return nil, ErrMissing }
+// Value evaluates an expression to a plain value that JSON can hold: nil, bool,
+// int64, uint64, float64, string, []any or map[string]any.
+func (p *Program) Value(ctx context.Context, vars map[string]any) (any, error) {
+	v, err := p.eval(ctx, vars)
+	if err != nil {
+		return nil, err
+	}
+	return plain(v)
+}
