@@ -26,6 +26,7 @@ import (
 	"labctl.dev/labctl/pkg/internal/execx"
 	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/lint"
+	"labctl.dev/labctl/pkg/smoke"
 	"labctl.dev/labctl/pkg/state"
 	"labctl.dev/labctl/pkg/ui"
 	"labctl.dev/labctl/pkg/version"
@@ -46,6 +47,7 @@ func newFactory(streams *iostreams.Streams, lookupEnv func(string) (string, bool
 	f.Linter = sync.OnceValues(newLinter)
 	// depends on all of them
 	f.Engine = sync.OnceValues(func() (*engine.Engine, error) { return newEngine(f) })
+	f.Smoke = sync.OnceValues(func() (*smoke.Prover, error) { return newProver(f) })
 	return f
 }
 
@@ -139,6 +141,18 @@ func newLinter() (*lint.Linter, error) {
 		return nil, err
 	}
 	return lint.New(lint.Config{Charts: charts.FS, Images: set.Names()}), nil
+}
+
+func newProver(f *cmdutil.Factory) (*smoke.Prover, error) {
+	e, err := f.Engine()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := f.State()
+	if err != nil {
+		return nil, err
+	}
+	return smoke.New(smoke.Deps{Engine: e, State: dir}), nil
 }
 
 // owner tells which nodes are ours. The id is read when it is asked for, so

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"labctl.dev/labctl/pkg/drill"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/lab"
+	"labctl.dev/labctl/pkg/progress"
+	"labctl.dev/labctl/pkg/state"
 	"labctl.dev/labctl/pkg/ui"
 )
 
@@ -27,9 +30,18 @@ type Engine interface {
 	Reset(ctx context.Context, o engine.ResetOptions, sink ui.Sink) (*engine.ResetResult, error)
 }
 
-// Exclusive gives the right to run active checks on a session's cluster, one
-// holder at a time.
-type Exclusive func(s *engine.Session) func(ctx context.Context) (release func(), err error)
+// Deps are what a Prover works with.
+type Deps struct {
+	Engine Engine
+	// State has the histories of learners.
+	State *state.Dir
+}
+
+// Prover proves labs.
+type Prover struct{ Deps }
+
+// New makes a Prover.
+func New(d Deps) *Prover { return &Prover{d} }
 
 // Options say what to prove.
 type Options struct {
@@ -40,9 +52,9 @@ type Options struct {
 	Keep bool
 	// Parallel is how many labs are proven side by side.
 	Parallel int
-	// MayReset is asked before the work of a learner in a lab that is up is
-	// thrown away.
-	MayReset func(s *engine.Session) error
+	// Discard throws the work of a learner in a lab that is up away; without it
+	// such a lab is not proven.
+	Discard bool
 }
 
 // Report is what the proofs came to.
@@ -55,71 +67,90 @@ type Report struct {
 // Run brings each lab up where it isn't, proves it, and leaves it as it was
 // found: down, or up and fresh. A lab whose proof could not be ended does not
 // end those of the others.
-func Run(ctx context.Context, e Engine, exclusive Exclusive, o Options, sink ui.Sink) (*Report, error) {
+func (p *Prover) Run(ctx context.Context, o Options, sink ui.Sink) (*Report, error) {
 	begin := time.Now()
 	rep := &Report{OK: true, Labs: make([]*Proof, len(o.Labs))}
-	var mu sync.Mutex
-	var failed []error
+	failed := make([]error, len(o.Labs))
 	var left atomic.Int64 // labs that are not proven yet
 	left.Store(int64(len(o.Labs)))
 	var g errgroup.Group
 	g.SetLimit(max(o.Parallel, 1))
 	for i, name := range o.Labs {
 		g.Go(func() error {
-			p, err := one(ctx, e, exclusive, name, o, &left, sink)
-			mu.Lock()
-			defer mu.Unlock()
-			rep.Labs[i] = p
-			if err != nil {
-				p.OK, p.Error = false, err.Error()
-				failed = append(failed, err)
+			rep.Labs[i], failed[i] = p.one(ctx, name, o, &left, sink)
+			if failed[i] != nil {
+				rep.Labs[i].OK, rep.Labs[i].Error = false, failed[i].Error()
 			}
-			rep.OK = rep.OK && p.OK
 			return nil
 		})
 	}
 	_ = g.Wait() // the functions keep their errors themselves
 	rep.Seconds = time.Since(begin).Seconds()
+	rep.OK = !slices.ContainsFunc(rep.Labs, func(l *Proof) bool { return !l.OK })
 	if cause := context.Cause(ctx); cause != nil {
-		return rep, clierr.Wrap(cause, "prove "+fmt.Sprint(o.Labs), "the labs may be in the middle of a state: labctl reset <lab>, or labctl down <lab>")
+		return rep, clierr.Wrap(cause, "prove "+strings.Join(o.Labs, ", "), "a lab may be in the middle of a state: labctl reset <lab>, or labctl down <lab>")
 	}
 	return rep, errors.Join(failed...)
 }
 
 // one proves one lab.
-func one(ctx context.Context, e Engine, exclusive Exclusive, name string, o Options, left *atomic.Int64, sink ui.Sink) (*Proof, error) {
-	p := &Proof{Lab: name, States: []State{}}
+func (p *Prover) one(ctx context.Context, name string, o Options, left *atomic.Int64, sink ui.Sink) (*Proof, error) {
+	proof := &Proof{Lab: name, States: []State{}}
 	defer left.Add(-1)
-	res, err := e.Up(ctx, engine.UpOptions{Lab: name, Target: o.Target}, sink)
+	up, err := p.Engine.Up(ctx, engine.UpOptions{Lab: name, Target: o.Target}, sink)
 	if err != nil {
-		return p, err
+		return proof, err
 	}
-	s, err := e.Join(ctx, name, o.Target)
+	s, err := p.Engine.Join(ctx, name, o.Target)
 	if err != nil {
-		return p, err
+		return proof, err
 	}
 	if len(s.Lab.Tasks) == 0 {
-		return p, clierr.New("labctl lint "+name, "%s has no tasks, so there is nothing to prove", name)
+		return proof, clierr.New("labctl lint "+name, "%s has no tasks, so there is nothing to prove", name)
 	}
-	if !res.Changed {
-		if err := o.MayReset(s); err != nil {
-			return p, err
+	b, err := newBench(p.Engine, s, o.Target, sink)
+	if err != nil {
+		return proof, err
+	}
+	b.fresh = up.Changed
+	if !up.Changed && !o.Discard {
+		if err := p.unused(ctx, s, b); err != nil {
+			return proof, err
 		}
 	}
-	b, err := newBench(e, exclusive, s, o.Target)
+	proof, err = Prove(ctx, s.Lab, b, b.mutant, o.Kinds, sink)
+	switch {
+	case err != nil, up.Changed && o.Keep:
+		return proof, err
+	case up.Changed:
+		_, err = p.Engine.Down(ctx, engine.DownOptions{Lab: name, Target: o.Target, KeepCluster: left.Load() > 1}, sink)
+		return proof, err
+	default:
+		return proof, b.Reset(ctx)
+	}
+}
+
+// unused makes sure that there is no work in a lab that is up, because a proof
+// would throw it away.
+func (p *Prover) unused(ctx context.Context, s *engine.Session, b *bench) error {
+	store, err := progress.Open(p.State, s.Name, s.Installation, time.Now)
 	if err != nil {
-		return p, err
+		return err
 	}
-	b.fresh = res.Changed
-	p, err = Prove(ctx, s.Lab, b, b.mutant, o.Kinds, sink)
-	if err != nil || o.Keep && res.Changed {
-		return p, err
+	r := store.Record()
+	used := len(r.Checks)+len(r.Hints)+len(r.Solved)+len(r.Faults) > 0
+	if !used {
+		// Work shows in the lab, too, before anybody has checked it.
+		results, err := b.Check(ctx, check.Request{NoWait: true})
+		if err != nil {
+			return err
+		}
+		used = slices.ContainsFunc(results, check.Result.Passed)
 	}
-	if res.Changed {
-		_, err = e.Down(ctx, engine.DownOptions{Lab: name, Target: o.Target, KeepCluster: left.Load() > 1}, sink)
-		return p, err
+	if used {
+		return clierr.New(fmt.Sprintf("labctl smoke %s --yes, if that work can go", s.Name), "%s is up and somebody worked in it; a proof puts it back to its beginning", s.Name)
 	}
-	return p, b.Reset(ctx)
+	return nil
 }
 
 // bench is a lab that is up on a cluster.
@@ -135,11 +166,11 @@ type bench struct {
 
 var _ Lab = (*bench)(nil)
 
-func newBench(e Engine, exclusive Exclusive, s *engine.Session, t engine.Target) (*bench, error) {
+func newBench(e Engine, s *engine.Session, t engine.Target, sink ui.Sink) (*bench, error) {
 	b := &bench{engine: e, session: s, target: t}
 	prober := probe.New(probe.Config{Client: s.Client, Namespace: s.Namespace, Files: s.Files})
 	var err error
-	if b.checks, err = check.New(s.Lab, s.Namespace, prober, check.WithExclusive(exclusive(s))); err != nil {
+	if b.checks, err = check.New(s.Lab, s.Namespace, prober, check.WithExclusive(func(ctx context.Context) (func(), error) { return s.HoldActive(ctx, sink) })); err != nil {
 		return nil, err
 	}
 	if b.mutant, err = check.New(s.Lab, s.Namespace, prober, check.WithExpect(allTrue(s.Lab))); err != nil {
