@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker/go-units"
 
+	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cluster"
 	"labctl.dev/labctl/pkg/engine"
 )
@@ -28,6 +29,7 @@ const (
 const (
 	upAgainTimes = 3
 	listTimes    = 10
+	checkTimes   = 3
 )
 
 // cleanUpTime bounds what is done after a failure or an interrupt.
@@ -119,7 +121,7 @@ func (b *bench) byHand(ctx context.Context) error {
 	return b.kindDelete(ctx, byHandCluster)
 }
 
-// withLabctl is items (c), (d) and (e), and the memory with the lab up.
+// withLabctl is items (c) to (i), and the memory with the lab up.
 func (b *bench) withLabctl(ctx context.Context) error {
 	progress("(c) labctl up, (d) labctl up again, (e) labctl list")
 	steps, seconds, err := b.up(ctx)
@@ -151,7 +153,36 @@ func (b *bench) withLabctl(ctx context.Context) error {
 	if err := b.readMemory(ctx); err != nil {
 		return err
 	}
+	if err := b.practice(ctx); err != nil {
+		return err
+	}
 	return b.measure(ctx, itemDown, "down", "--all")
+}
+
+// practice is items (g), (h) and (i): what a learner waits for.
+func (b *bench) practice(ctx context.Context) error {
+	progress("(g) labctl check of the fresh lab, (h) of the solved one, (i) labctl reset")
+	for range checkTimes {
+		_, seconds, err := b.labctl(ctx, "check", b.lab)
+		if !exited(err, clierr.CodeCheck) {
+			return fmt.Errorf("labctl check of a fresh lab: want exit code %d, got %w", clierr.CodeCheck, err)
+		}
+		b.results.add(itemFailed, seconds)
+	}
+	if _, _, err := b.labctl(ctx, "solve", b.lab, "--yes"); err != nil {
+		return err
+	}
+	// The active checks are the lab's own pace, so they are not timed; the ones
+	// that latch must have passed once for the others to be settled.
+	if _, _, err := b.labctl(ctx, "check", b.lab, "--yes"); err != nil {
+		return err
+	}
+	for range checkTimes {
+		if err := b.measure(ctx, itemPassed, "check", b.lab); err != nil {
+			return err
+		}
+	}
+	return b.measure(ctx, itemReset, "reset", b.lab, "--yes")
 }
 
 func (b *bench) up(ctx context.Context) (steps []engine.Timing, seconds float64, err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,6 +32,12 @@ func command(ctx context.Context, env []string, name string, args ...string) (ou
 		err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, tail(stderr.String()))
 	}
 	return stdout.Bytes(), seconds, err
+}
+
+// exited tells whether a program ended by itself with that exit code.
+func exited(err error, code int) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == code
 }
 
 func tail(text string) string {

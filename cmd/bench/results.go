@@ -13,6 +13,9 @@ const (
 	itemUpAgain item = "d"
 	itemList    item = "e"
 	itemDown    item = "f"
+	itemFailed  item = "g"
+	itemPassed  item = "h"
+	itemReset   item = "i"
 	itemMemory  item = "memory"
 )
 
