@@ -40,7 +40,8 @@ func (r *Runner) wait(ctx context.Context, w *lab.Wait, program *expr.Program) (
 			if ok {
 				return "", nil
 			}
-			if err = evalErr; errors.Is(err, expr.ErrMissing) {
+			err = evalErr
+			if errors.Is(err, expr.ErrMissing) {
 				err = nil // what is not there yet is not as expected
 			}
 			if o.Hopeless != "" {
