@@ -15,6 +15,8 @@ import (
 	"github.com/yuin/goldmark/extension"
 	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/text"
+
+	"labctl.dev/labctl/pkg/ui"
 )
 
 // widest is the longest line: longer ones are hard to read on wide terminals.
@@ -65,9 +67,9 @@ func (r *renderer) block(n ast.Node, width int) string {
 		if !r.color {
 			return strings.Repeat("#", n.Level) + " " + r.inline(n)
 		}
-		return r.paint(wrap(r.inline(n), width), ansi.AttrBold)
+		return r.paint(ui.Wrap(r.inline(n), width), ansi.AttrBold)
 	case *ast.Paragraph, *ast.TextBlock:
-		return wrap(r.inline(n), width)
+		return ui.Wrap(r.inline(n), width)
 	case *ast.List:
 		return r.list(n, width)
 	case *ast.Blockquote:
@@ -198,31 +200,6 @@ func (r *renderer) span(s string) string {
 		return "`" + s + "`"
 	}
 	return r.paint(s, ansi.AttrCyanForegroundColor)
-}
-
-// wrap breaks lines at spaces only: names and paths stay whole.
-func wrap(s string, width int) string {
-	var out []string
-	for line := range strings.SplitSeq(s, "\n") {
-		used := 0
-		var b strings.Builder
-		for word := range strings.SplitSeq(line, " ") {
-			w := ansi.StringWidth(word)
-			switch {
-			case used == 0:
-			case used+1+w > width:
-				b.WriteByte('\n')
-				used = 0
-			default:
-				b.WriteByte(' ')
-				used++
-			}
-			b.WriteString(word)
-			used += w
-		}
-		out = append(out, b.String())
-	}
-	return strings.Join(out, "\n")
 }
 
 // prefix puts one text before the first line, another before the rest.
