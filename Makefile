@@ -82,14 +82,14 @@ format: $(LINT_VENV)/.done ## Format Go and Python code
 	$(LINT_VENV)/bin/ruff format images .ci/summary
 
 .PHONY: generate
-generate: ## Write the command reference in docs/commands anew
-	go run ./cmd/gendocs -markdown docs/commands
+generate: ## Write the command reference in docs/commands and the schema in docs/schema anew
+	go run ./cmd/gendocs -markdown docs/commands -schema docs/schema
 
 .PHONY: verify
 verify: generate ## Fail when a generated file or go.mod is not up to date
 	go mod tidy -diff
-	git diff --exit-code -- docs/commands
-	@test -z "$$(git status --porcelain -- docs/commands)" || { git status --short -- docs/commands; exit 1; }
+	git diff --exit-code -- docs/commands docs/schema
+	@test -z "$$(git status --porcelain -- docs/commands docs/schema)" || { git status --short -- docs/commands docs/schema; exit 1; }
 
 .PHONY: dist
 dist: ## Build the six release binaries, completions and man pages into dist/

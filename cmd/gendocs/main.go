@@ -1,6 +1,7 @@
-// Command gendocs writes what is made from labctl's commands: the Markdown
-// reference in docs/commands, man pages and shell completions. It is a tool of
-// this repository and no part of a release.
+// Command gendocs writes what is made from labctl's commands and types: the
+// Markdown reference in docs/commands, man pages, shell completions, and the
+// JSON Schema of lab.yaml. It is a tool of this repository and no part of a
+// release.
 package main
 
 import (
@@ -29,10 +30,12 @@ func main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("gendocs", flag.ContinueOnError)
+	source := flags.String("source", filepath.Join("pkg", "lab"), "directory of the Go types that the schema is made of")
 	outputs := []struct {
 		dir   *string
 		write func(cmd *cobra.Command, dir string) error
 	}{
+		{flags.String("schema", "", "directory for the JSON Schema of lab.yaml"), func(_ *cobra.Command, dir string) error { return writeSchema(*source, dir) }},
 		{flags.String("markdown", "", "directory for the Markdown reference; old pages there go"), writeMarkdown},
 		{flags.String("man", "", "directory for man pages (SOURCE_DATE_EPOCH gives their date)"), writeMan},
 		{flags.String("completions", "", "directory for shell completions"), writeCompletions},

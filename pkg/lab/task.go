@@ -37,7 +37,8 @@ func (t *Task) Points() int {
 type Check struct {
 	ID     string `yaml:"id"`
 	Points int    `yaml:"points"`
-	// Essential is nil where the author left it out; IsEssential resolves it.
+	// Essential says that the task can't be passed without this check. Left out,
+	// that is so for the first check of a task only.
 	Essential *bool `yaml:"essential"`
 	Probe     `yaml:",inline"`
 	// With are further, passive probes. Each name is a CEL variable that holds
