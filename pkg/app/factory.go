@@ -26,6 +26,7 @@ import (
 	"labctl.dev/labctl/pkg/internal/execx"
 	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/lint"
+	"labctl.dev/labctl/pkg/practice"
 	"labctl.dev/labctl/pkg/smoke"
 	"labctl.dev/labctl/pkg/state"
 	"labctl.dev/labctl/pkg/ui"
@@ -48,6 +49,7 @@ func newFactory(streams *iostreams.Streams, lookupEnv func(string) (string, bool
 	// depends on all of them
 	f.Engine = sync.OnceValues(func() (*engine.Engine, error) { return newEngine(f) })
 	f.Smoke = sync.OnceValues(func() (*smoke.Prover, error) { return newProver(f) })
+	f.Practice = sync.OnceValues(func() (*practice.Practice, error) { return newPractice(f) })
 	return f
 }
 
@@ -141,6 +143,18 @@ func newLinter() (*lint.Linter, error) {
 		return nil, err
 	}
 	return lint.New(lint.Config{Charts: charts.FS, Images: set.Names()}), nil
+}
+
+func newPractice(f *cmdutil.Factory) (*practice.Practice, error) {
+	e, err := f.Engine()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := f.State()
+	if err != nil {
+		return nil, err
+	}
+	return practice.New(practice.Deps{Engine: e, State: dir, Log: f.Log}), nil
 }
 
 func newProver(f *cmdutil.Factory) (*smoke.Prover, error) {

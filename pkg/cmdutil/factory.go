@@ -12,6 +12,7 @@ import (
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/lint"
+	"labctl.dev/labctl/pkg/practice"
 	"labctl.dev/labctl/pkg/smoke"
 	"labctl.dev/labctl/pkg/state"
 	"labctl.dev/labctl/pkg/ui"
@@ -33,6 +34,8 @@ type Factory struct {
 	Engine  func() (*engine.Engine, error)
 	Linter  func() (*lint.Linter, error)
 	Smoke   func() (*smoke.Prover, error)
+	// Practice runs what a learner does in a lab.
+	Practice func() (*practice.Practice, error)
 	// Browse opens a page in the user's browser.
 	Browse func(ctx context.Context, url string) error
 }
