@@ -3,7 +3,6 @@ package expr
 import (
 	"fmt"
 
-	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
@@ -11,69 +10,84 @@ import (
 )
 
 const (
-	// maxCost bounds an evaluation. A step costs 1, and a value what it weighs.
-	maxCost = 5_000_000
-	// maxWeight bounds any value: 1 for each node of it, and 1 for 8 bytes of
-	// text. What probes bring is below it; so the steps of an expression are
-	// never longer than a walk over it.
-	maxWeight = 2_000_000
+	// maxInput bounds what probes bring: 1 for each node, and 1 for 8 bytes of
+	// text. It leaves room for some bodies of a MiB.
+	maxInput = 2_000_000
+	// maxWeight bounds any value that an expression makes, so that no step of
+	// it is longer than a walk over such a value.
+	maxWeight = 500_000
+	// maxTotal bounds what an evaluation makes altogether.
+	maxTotal = 2_000_000
 	// maxList and maxText bound what functions make out of nothing.
 	maxList = 100_000
 	maxText = 8 << 20
 )
 
-// costs says what calls cost by their name. The library's own costs need the
-// types of the arguments at compile time, and those of JSON are not known then:
-// there, doubling a text would always cost 1.
-type costs struct{}
+// budgetName is the variable that holds the budget of an evaluation. No
+// expression can name it.
+const budgetName = "@budget"
 
-var _ interpreter.ActualCostEstimator = costs{}
+// budget is what an evaluation may still make.
+type budget struct{ left int }
 
-func (costs) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
-	sum := uint64(1)
-	for i, a := range args {
-		if _, grows := a.(traits.MutableLister); grows && i == 0 && function == operators.Add {
-			continue // a comprehension that adds to its own list
-		}
-		if _, grows := a.(traits.MutableMapper); grows && i == 0 {
-			continue
-		}
-		sum += uint64(weight(a, maxWeight+1))
+// charge ends the evaluation when there is nothing left. The library's own
+// costs won't do: they need the types of arguments at compile time, which are
+// not known for JSON, and their bookkeeping takes time in the square of the
+// length of a loop.
+func charge(vars interpreter.Activation, v ref.Val) ref.Val {
+	found, _ := vars.ResolveName(budgetName)
+	b, ok := found.(*budget)
+	if !ok {
+		return v
 	}
-	switch result.(type) {
+	w := 1
+	switch v.(type) {
 	case traits.MutableLister, traits.MutableMapper:
+		// A comprehension that adds to its own result; what it adds has been
+		// charged.
 	default:
-		sum += uint64(weight(result, maxWeight+1))
+		w = weight(v, maxWeight+1)
 	}
-	return &sum
+	b.left -= w
+	if b.left < 0 || w > maxWeight {
+		panic(interpreter.EvalCancelledError{Cause: interpreter.CostLimitExceeded, Message: ErrExpensive.Error()})
+	}
+	return v
 }
 
-// watchSize refuses lists and maps that are too heavy as they are made: with
-// shared parts, a few steps could make one that no walk ever ends.
-func watchSize(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
-	if c, ok := i.(interpreter.InterpretableConstructor); ok {
-		return sized{c}, nil
+// meter charges what calls and literals make. With shared parts, a few steps
+// could otherwise make a value that no walk ever ends.
+func meter(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+	switch i := i.(type) {
+	case interpreter.InterpretableConstructor:
+		return meteredLiteral{i}, nil
+	case interpreter.InterpretableCall:
+		return meteredCall{i}, nil
+	default:
+		return i, nil
 	}
-	return i, nil
 }
 
-type sized struct {
+type meteredLiteral struct {
 	interpreter.InterpretableConstructor
 }
 
-func (s sized) Exec(frame *interpreter.ExecutionFrame) ref.Val {
-	return light(s.InterpretableConstructor.Exec(frame))
+func (m meteredLiteral) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	return charge(frame, m.InterpretableConstructor.Exec(frame))
 }
 
-func (s sized) Eval(vars interpreter.Activation) ref.Val {
-	return light(s.InterpretableConstructor.Eval(vars))
+func (m meteredLiteral) Eval(vars interpreter.Activation) ref.Val {
+	return charge(vars, m.InterpretableConstructor.Eval(vars))
 }
 
-func light(v ref.Val) ref.Val {
-	if weight(v, maxWeight+1) > maxWeight {
-		return types.WrapErr(ErrExpensive)
-	}
-	return v
+type meteredCall struct{ interpreter.InterpretableCall }
+
+func (m meteredCall) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	return charge(frame, m.InterpretableCall.Exec(frame))
+}
+
+func (m meteredCall) Eval(vars interpreter.Activation) ref.Val {
+	return charge(vars, m.InterpretableCall.Eval(vars))
 }
 
 // weight walks over a value until it has reached a limit.
@@ -111,11 +125,11 @@ func weight(v ref.Val, limit int) int {
 
 // accept looks whether variables are plain data of a bounded size.
 func accept(vars map[string]any) error {
-	left := maxWeight
+	left := maxInput
 	if err := acceptValue(vars, &left, 0); err != nil {
 		return err
 	}
-	return nil
+	return acceptValue(nil, &left, 0) // it is asked before each value, not after
 }
 
 // maxDepth is below what JSON's decoder takes, and far below the stack's end.

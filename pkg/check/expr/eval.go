@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"time"
@@ -23,8 +24,14 @@ func (p *Program) eval(ctx context.Context, vars map[string]any) (ref.Val, error
 	}
 	bounded, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
-	v, _, err := p.program.ContextEval(bounded, vars)
+	all := make(map[string]any, len(vars)+1)
+	maps.Copy(all, vars)
+	all[budgetName] = &budget{maxTotal}
+	v, _, err := p.program.ContextEval(bounded, all)
 	if err != nil {
+		if bounded.Err() != nil && ctx.Err() == nil {
+			return nil, ErrExpensive // whatever the library made of it
+		}
 		return nil, translate(ctx, err)
 	}
 	return v, nil

@@ -50,10 +50,11 @@ type Program struct {
 const (
 	// maxSource is the length of an expression in characters.
 	maxSource = 4096
-	// maxNesting is how deep comprehensions may be nested.
-	maxNesting = 3
+	// maxNesting is how deep comprehensions may be nested; a chain of them
+	// counts as one in the other.
+	maxNesting = 6
 	// maxTime is for a slow machine: what takes longer is not a check.
-	maxTime = 3 * time.Second
+	maxTime = 2 * time.Second
 )
 
 // Compile checks an expression against its scope. The error is a *SyntaxError.
@@ -74,9 +75,7 @@ func Compile(src string, s Scope, want Type) (*Program, error) {
 	}
 	program, err := env.Program(ast,
 		cel.InterruptCheckFrequency(1),
-		cel.CostLimit(maxCost),
-		cel.CostTracking(costs{}),
-		cel.CustomDecoratorV2(watchSize),
+		cel.CustomDecoratorV2(meter),
 		cel.OptimizeRegex(interpreter.MatchesRegexOptimization),
 	)
 	if err != nil {

@@ -22,9 +22,9 @@ var base = sync.OnceValues(func() (*cel.Env, error) {
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserRecursionLimit(100),
 		cel.ParserExpressionSizeLimit(maxSource),
-		// The macros of version 1 and later copy their target: a chain of them
-		// doubles with each link.
-		cel.OptionalTypes(cel.OptionalTypesVersion(0)),
+		cel.OptionalTypes(),
+		// These copy their target: a chain of them doubles with each link.
+		cel.Macros(cel.ReceiverMacro("optMap", 2, noMacro), cel.ReceiverMacro("optFlatMap", 2, noMacro)),
 		ext.Bindings(),
 		ext.Strings(),
 		ext.Lists(ext.ListsMaxRangeSize(maxList)),
@@ -35,41 +35,35 @@ var base = sync.OnceValues(func() (*cel.Env, error) {
 		ext.TwoVarComprehensions(),
 		cel.ASTValidators(
 			cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals(),
-			cel.ValidateComprehensionNestingLimit(maxNesting), literalPatterns{},
+			cel.ValidateComprehensionNestingLimit(maxNesting), usage{},
 		),
-		// Offsets make these slow on long texts; split, substring and matches
-		// do what checks need.
-		cel.Function("indexOf", cel.DisableDeclaration(true)),
-		cel.Function("lastIndexOf", cel.DisableDeclaration(true)),
 	}
 	opts = append(opts, bounded()...)
 	opts = append(opts, quantities()...)
 	return cel.NewCustomEnv(append([]cel.EnvOption{cel.StdLib()}, opts...)...)
 })
 
-// literalPatterns asks for regular expressions that are written out: compiling
-// one from data may take more memory than there is.
-type literalPatterns struct{}
+func noMacro(f cel.MacroExprFactory, target ast.Expr, _ []ast.Expr) (ast.Expr, *cel.Error) {
+	return nil, f.NewError(target.ID(), "optMap and optFlatMap are not available; see orValue and cel.bind")
+}
 
-func (literalPatterns) Name() string { return "labctl.literal_patterns" }
+// usage refuses calls that are not bounded: a regular expression from data may
+// take more memory to compile than there is, and some functions more time than
+// the product of their arguments.
+type usage struct{}
 
-func (literalPatterns) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel.Issues) {
+func (usage) Name() string { return "labctl.usage" }
+
+func (usage) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel.Issues) {
 	for _, call := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.CallKind)) {
-		c := call.AsCall()
-		name := c.FunctionName()
-		if name != "matches" && !strings.HasPrefix(name, "regex.") {
-			continue
-		}
-		args := c.Args()
-		pattern := len(args) - 1
-		if strings.HasPrefix(name, "regex.") {
-			pattern = 1
-		}
-		if pattern < 0 || pattern >= len(args) {
-			continue
-		}
-		if args[pattern].Kind() != ast.LiteralKind {
-			issues.ReportErrorAtID(args[pattern].ID(), "the pattern of %s must be a text that is written out", name)
+		name, args := call.AsCall().FunctionName(), call.AsCall().Args()
+		switch name {
+		case "indexOf", "lastIndexOf", "regex.replace":
+			issues.ReportErrorAtID(call.ID(), "%s is not available; see split, substring, replace and regex.extract", name)
+		case "matches", "regex.extract", "regex.extractAll":
+			if pattern := args[len(args)-1]; pattern.Kind() != ast.LiteralKind {
+				issues.ReportErrorAtID(pattern.ID(), "the pattern of %s must be a text that is written out", name)
+			}
 		}
 	}
 }
@@ -109,7 +103,6 @@ func bounded() []cel.EnvOption {
 				cel.FunctionBinding(func(args ...ref.Val) ref.Val { return replace(args, -1) })),
 			cel.MemberOverload("string_replace_string_string_int", []*cel.Type{str, str, str, cel.IntType}, str,
 				cel.FunctionBinding(func(args ...ref.Val) ref.Val { return replace(args, int(args[3].(types.Int))) }))),
-		cel.Function("regex.replace", cel.DisableDeclaration(true)),
 	}
 }
 
