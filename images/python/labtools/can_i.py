@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from labtools import kubernetes, output
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.output import Result
 
 
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> Result:
     namespace = kubernetes.namespace()
     answers = kubernetes.create(review(options.sa, namespace, case) for case in table)
     if len(answers) != len(table):
-        raise Trouble(f"{len(table)} questions were asked and {len(answers)} were answered")
+        raise ToolError(f"{len(table)} questions were asked and {len(answers)} were answered")
     cases: list[dict[str, str]] = []
     lines = []
     for case, answer in zip(table, answers, strict=True):
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return output.main(parser(), run, arguments)
+    return output.main(parser().parse_args(arguments), run)
 
 
 if __name__ == "__main__":

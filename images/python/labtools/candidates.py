@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from labtools import kubernetes, policy
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import Registry, Run
 
 FIXTURES: Final = Path("/opt/lab/fixtures")
@@ -59,7 +59,7 @@ def cases(fixtures: str) -> list[Case]:
         candidate = policy.Candidate(entry["name"], tags, features, digest_state(tags, described["stored_digest"]))
         found.append(Case(entry["name"], entry["words"], entry["expected"], candidate))
     if not found:
-        raise Trouble(f"there are no fixtures named {fixtures}")
+        raise ToolError(f"there are no fixtures named {fixtures}")
     return found
 
 
@@ -68,7 +68,7 @@ def policy_of_lab() -> policy.Policy:
     found = kubernetes.get("configmap", CONFIG_MAP)
     text = (found or {}).get("data", {}).get(KEY)
     if text is None:
-        raise Trouble(f"ConfigMap {CONFIG_MAP} has no key {KEY}" if found else f"there is no ConfigMap {CONFIG_MAP}")
+        raise ToolError(f"ConfigMap {CONFIG_MAP} has no key {KEY}" if found else f"there is no ConfigMap {CONFIG_MAP}")
     return policy.parse(text)
 
 
@@ -77,4 +77,4 @@ def policy_of_file(path: Path) -> policy.Policy:
     try:
         return policy.parse(path.read_text())
     except OSError as error:
-        raise Trouble(f"there is no promotion policy at {path}: {error.strerror}") from error
+        raise ToolError(f"there is no promotion policy at {path}: {error.strerror}") from error

@@ -10,7 +10,7 @@ from typing import Any, Final
 from lab.contract import MODEL_NAME
 
 from labtools import kubernetes
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 
 NAME: Final = "predictor"
 VARIABLE: Final = "MODEL_URI"
@@ -50,7 +50,7 @@ def uri(version: str) -> str:
 def find(name: str = NAME) -> kubernetes.Object:
     deployment = kubernetes.get("deployment", name)
     if deployment is None:
-        raise Trouble(f"there is no Deployment {name}")
+        raise ToolError(f"there is no Deployment {name}")
     return deployment
 
 
@@ -102,9 +102,9 @@ def wait(name: str = NAME, seconds: int = ROLLOUT_SECONDS) -> None:
     """Waits until all pods are those of the newest template and ready; says what holds them up if they are not in time."""
     try:
         kubernetes.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={seconds}s", seconds=seconds)
-    except Trouble as trouble:
+    except ToolError as error:
         causes = [cause for pod in pods(find(name)) if (cause := obstacle(pod))]
-        raise Trouble(f"Deployment {name} is not rolled out: {'; '.join(causes) or trouble}") from trouble
+        raise ToolError(f"Deployment {name} is not rolled out: {'; '.join(causes) or error}") from error
 
 
 def pods(deployment: kubernetes.Object) -> list[kubernetes.Object]:

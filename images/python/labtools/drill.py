@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from labtools import candidates, deployment, lifecycle, output, predictor, serving
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import Registry, Run, Version
 from labtools.output import Result
 
@@ -48,6 +48,7 @@ def run(registry: Registry, candidate: str) -> Result:
         try:
             data = drill(registry, source, target)
         finally:
+            ignore_signals()
             restore(registry, before)
     seconds = data["seconds_to_old_version"]
     return Result(data, f"rolled back from version {data['promoted']} to {data['returned_to']} in {seconds:.1f} s; all is as it was before")
@@ -56,7 +57,7 @@ def run(registry: Registry, candidate: str) -> Result:
 def allowed(registry: Registry, source: Run) -> None:
     verdict = candidates.policy_of_lab().judge(candidates.of_run(registry, source))
     if not verdict.allow:
-        raise Trouble(f"the policy denies {source.name}: {'; '.join(verdict.reasons)}")
+        raise ToolError(f"the policy denies {source.name}: {'; '.join(verdict.reasons)}")
 
 
 def look(registry: Registry, source: Run) -> Before:
@@ -70,11 +71,11 @@ def previous(registry: Registry, before: Before) -> str:
     """Returns the version to roll back to: the champion, or what served before if the candidate is the champion already."""
     champion, rollback = (before.aliases.get(alias) for alias in (lifecycle.CHAMPION, lifecycle.ROLLBACK))
     if champion is None:
-        raise Trouble(f"alias {lifecycle.CHAMPION} is not set: there is no version to return to")
+        raise ToolError(f"alias {lifecycle.CHAMPION} is not set: there is no version to return to")
     if registry.version(champion).run_id != before.run_id:
         return champion
     if rollback in (None, champion):
-        raise Trouble(f"the candidate is champion already, and alias {lifecycle.ROLLBACK} names no other version to return to")
+        raise ToolError(f"the candidate is champion already, and alias {lifecycle.ROLLBACK} names no other version to return to")
     return str(rollback)
 
 
@@ -132,11 +133,10 @@ def load(text: str) -> Before:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turns the signals that end a process into one exception; further ones are ignored, so that cleaning up is not cut off."""
+    """Turns the first of the signals that end a process into an exception; further ones are ignored."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
@@ -145,3 +145,9 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore_signals() -> None:
+    """From here on cleaning up is not cut off."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 
 Object = Mapping[str, Any]
 
@@ -28,12 +28,12 @@ def kubectl(*arguments: str, stdin: str | None = None, seconds: float = REQUEST_
     try:
         done = subprocess.run(command, input=stdin or "", capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, check=False)
     except FileNotFoundError as error:
-        raise Trouble("there is no kubectl here") from error
+        raise ToolError("there is no kubectl here") from error
     except subprocess.TimeoutExpired as error:
-        raise Trouble(f"kubectl {what}: no end after {seconds + GRACE_SECONDS:g} s") from error
+        raise ToolError(f"kubectl {what}: no end after {seconds + GRACE_SECONDS:g} s") from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        raise Trouble(f"kubectl {what}: {lines[-1] if lines else f'exit code {done.returncode}'}")
+        raise ToolError(f"kubectl {what}: {lines[-1] if lines else f'exit code {done.returncode}'}")
     return done.stdout
 
 
@@ -83,4 +83,4 @@ def namespace() -> str:
     try:
         return NAMESPACE_FILE.read_text().strip()
     except OSError as error:
-        raise Trouble("this is no pod: it has no namespace (POD_NAMESPACE can name one)") from error
+        raise ToolError("this is no pod: it has no namespace (POD_NAMESPACE can name one)") from error

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import READY, Registry, Run, Version
 
 CHAMPION: Final = "champion"
@@ -47,7 +47,7 @@ class Withdrawal:
 def register(registry: Registry, run: Run, tags: Sequence[str]) -> tuple[Version, bool]:
     """Returns the run's version with these of its tags, and whether it had to be made."""
     if missing := [tag for tag in tags if tag not in run.tags]:
-        raise Trouble(f"run {run.name} has no tag {', '.join(missing)}")
+        raise ToolError(f"run {run.name} has no tag {', '.join(missing)}")
     wanted = {tag: run.tags[tag] for tag in tags}
     version = registry.version_of(run)
     if version is None:
@@ -63,7 +63,7 @@ def promote(registry: Registry, run: Run) -> str:
     aliases = registry.aliases()
     champion = aliases.get(CHAMPION)
     if champion is None:
-        raise Trouble(f"alias {CHAMPION} is not set: a promotion needs a version that it can be rolled back to")
+        raise ToolError(f"alias {CHAMPION} is not set: a promotion needs a version that it can be rolled back to")
     version, _ = register(registry, run, [tag for tag in CARRIED_TAGS if tag in run.tags])
     set_tag(registry, version, PROMOTED_BY, PROMOTER)
     if champion != version.number:
@@ -85,14 +85,14 @@ def roll_back(registry: Registry, reason: str) -> Withdrawal:
     aliases = registry.aliases()
     champion, rollback = aliases.get(CHAMPION), aliases.get(ROLLBACK)
     if champion is None:
-        raise Trouble(f"alias {CHAMPION} is not set: there is nothing to roll back")
+        raise ToolError(f"alias {CHAMPION} is not set: there is nothing to roll back")
     versions = {version.number: version for version in registry.versions()}
     done = next((version for version in versions.values() if version.tags.get(RETURNED_TO) == champion), None)
     if done is not None:
         changed = settle(registry, versions, done, champion, rollback)
         return Withdrawal(done.number, champion, done.tags.get(REASON, reason), changed)
     if rollback in (None, champion):
-        raise Trouble(f"alias {ROLLBACK} is not set: there is no version to return to" if rollback is None else "champion and rollback are the same version")
+        raise ToolError(f"alias {ROLLBACK} is not set: there is no version to return to" if rollback is None else "champion and rollback are the same version")
     withdrawn, target = versions[champion], str(rollback)
     withdraw(registry, withdrawn, target, reason)
     settle(registry, versions, withdrawn, target, rollback)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from lab.contract import MODEL_NAME
 
 from labtools import web
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 
 DEFAULT_URL: Final = "http://mlflow:5000"
 EXPERIMENT: Final = "flight-delay"
@@ -28,7 +28,7 @@ WRITE_SECONDS: Final = 20.0
 PAGE: Final = 200
 
 
-class RegistryError(Trouble):
+class RegistryError(ToolError):
     """MLflow refused; `status` is the HTTP status, `code` its error code or nothing."""
 
     def __init__(self, text: str, status: int, code: str) -> None:
@@ -113,7 +113,7 @@ class Registry:
                 if found.name == name:
                     return found
                 names.add(found.name)
-        raise Trouble(f"experiment {EXPERIMENT} has no finished run named {name}; there are {', '.join(sorted(names)) or 'none'}")
+        raise ToolError(f"experiment {EXPERIMENT} has no finished run named {name}; there are {', '.join(sorted(names)) or 'none'}")
 
     def run_name(self, number: str | None) -> str | None:
         """Returns the name of the run that a version was made from; None without a version or when its run is gone."""
@@ -133,7 +133,7 @@ class Registry:
     def run_bytes(self, run: Run) -> bytes:
         """Returns model.pkl of a run that may have no version yet."""
         if run.model_id is None:
-            raise Trouble(f"run {run.name} logged no model")
+            raise ToolError(f"run {run.name} logged no model")
         return self._model_file(self._get(f"logged-models/{run.model_id}")["model"]["info"]["artifact_uri"])
 
     # --- writes
@@ -141,7 +141,7 @@ class Registry:
     def create_version(self, run: Run, tags: Mapping[str, str]) -> Version:
         """Makes a version from a run, with its tags in the same step."""
         if run.model_id is None:
-            raise Trouble(f"run {run.name} logged no model, so no version can be made from it")
+            raise ToolError(f"run {run.name} logged no model, so no version can be made from it")
         body = {"name": MODEL_NAME, "source": f"models:/{run.model_id}", "run_id": run.run_id, "model_id": run.model_id}
         made = self._write("POST", "model-versions/create", {**body, "tags": [{"key": key, "value": value} for key, value in tags.items()]})
         return version(made["model_version"])
@@ -172,11 +172,11 @@ class Registry:
     def _model_file(self, artifact_uri: str) -> bytes:
         parts = urllib.parse.urlsplit(artifact_uri)
         if parts.scheme != "mlflow-artifacts":
-            raise Trouble(f"the model's artifacts are at {artifact_uri}, not behind MLflow (mlflow-artifacts:)")
+            raise ToolError(f"the model's artifacts are at {artifact_uri}, not behind MLflow (mlflow-artifacts:)")
         folder = parts.path.strip("/")
         listed = self._call("GET", f"/api/2.0/mlflow-artifacts/artifacts?{urllib.parse.urlencode({'path': folder})}", None, READ_SECONDS)
         if MODEL_FILE not in {entry["path"].rsplit("/", 1)[-1] for entry in (listed.json() or {}).get("files", [])}:
-            raise Trouble(f"{folder} holds no {MODEL_FILE}")
+            raise ToolError(f"{folder} holds no {MODEL_FILE}")
         return self._call("GET", f"/api/2.0/mlflow-artifacts/artifacts/{urllib.parse.quote(folder)}/{MODEL_FILE}", None, WRITE_SECONDS).body
 
     def _get(self, path: str, **query: str) -> Any:
@@ -190,10 +190,7 @@ class Registry:
         token = ""
         while True:
             asked = {**query, **({"page_token": token} if token else {})}
-            if method == "GET":
-                page = self._get(path, **asked)
-            else:
-                page = self._call(method, f"/api/2.0/mlflow/{path}", asked, READ_SECONDS).json()
+            page = self._get(path, **asked) if method == "GET" else self._call(method, f"/api/2.0/mlflow/{path}", asked, READ_SECONDS).json()
             yield page
             token = page.get("next_page_token", "")
             if not token:
@@ -202,8 +199,8 @@ class Registry:
     def _call(self, method: str, path: str, body: Any, seconds: float) -> web.Answer:
         try:
             answer = web.request(method, self.url + path, body, seconds)
-        except web.Unreachable as error:
-            raise Trouble(f"MLflow: {error}") from error
+        except web.UnreachableError as error:
+            raise ToolError(f"MLflow: {error}") from error
         if answer.status == 200:
             return answer
         said = answer.json()

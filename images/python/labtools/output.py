@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 
 # A tool that runs another one under --json sets this, so that the inner one's answer can be read.
 JSON_VARIABLE: Final = "LABTOOLS_JSON"
@@ -57,16 +57,15 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def main(parser: Parser, run: Callable[[argparse.Namespace], Result], arguments: Sequence[str] | None = None) -> int:
-    """Parses the command line, runs the command and prints its result; returns the exit code."""
-    options = parser.parse_args(arguments)
+def main(options: argparse.Namespace, run: Callable[[argparse.Namespace], Result]) -> int:
+    """Runs a command whose call is right and prints its result; returns the exit code."""
     as_json = getattr(options, "json", False) or os.environ.get(JSON_VARIABLE) == "1"
     try:
         # stdout belongs to the answer alone; libraries print there, too.
         with contextlib.redirect_stdout(sys.stderr):
             result = run(options)
-    except Trouble as trouble:
-        result = failure(str(trouble), trouble.details)
+    except ToolError as error:
+        result = failure(str(error), error.details)
     except KeyboardInterrupt:
         result = failure("interrupted", {})
     except Exception as error:

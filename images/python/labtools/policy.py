@@ -40,14 +40,14 @@ from typing import Final
 
 import yaml
 
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 
 VERIFIED: Final = "verified"
 MISSING: Final = "missing"
 MISMATCH: Final = "mismatch"
 
 
-class PolicyError(Trouble):
+class PolicyError(ToolError):
     """The policy can't be read; the text names the line."""
 
 

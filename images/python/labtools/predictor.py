@@ -12,7 +12,7 @@ from typing import Any, Final
 from lab.contract import CATEGORICAL, MODEL_NAME
 
 from labtools import rows, web
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 
 DEFAULT_URL: Final = "http://predictor:8080"
 ASK_SECONDS: Final = 4.0
@@ -48,14 +48,14 @@ def payload(table: Table) -> dict[str, Any]:
 
 
 def ask(table: Table, url: str | None = None, seconds: float = ASK_SECONDS) -> Prediction:
-    """Sends the rows in one request on a new connection; raises Trouble unless scores come back."""
+    """Sends the rows in one request on a new connection; raises ToolError unless scores come back."""
     answer = web.request("POST", f"{url or default_url()}/v2/models/{MODEL_NAME}/infer", payload(table), seconds)
     said = answer.json()
     if answer.status != 200 or not isinstance(said, dict):
         reason = said.get("error", answer.text) if isinstance(said, dict) else answer.text
-        raise Trouble(f"predictor answered HTTP {answer.status}: {str(reason).strip()[:300]}")
+        raise ToolError(f"predictor answered HTTP {answer.status}: {str(reason).strip()[:300]}")
     if not said.get("model_version"):
-        raise Trouble("predictor's answer names no model_version")
+        raise ToolError("predictor's answer names no model_version")
     outputs = said.get("outputs") or [{}]
     return Prediction(str(said["model_version"]), [float(score) for score in outputs[0].get("data", [])])
 
@@ -64,7 +64,7 @@ def version(url: str | None = None) -> str | None:
     """Returns the version that answers, None if nothing does."""
     try:
         return ask(rows.one(), url).version
-    except Trouble:
+    except ToolError:
         return None
 
 
@@ -78,7 +78,7 @@ def wait_for(expected: str, seconds: float, in_a_row: int = IN_A_ROW) -> None:
         if seen == in_a_row:
             return
         if time.monotonic() >= deadline:
-            raise Trouble(f"predictor answers as version {found} after {seconds:g} s, expected {expected}")
+            raise ToolError(f"predictor answers as version {found} after {seconds:g} s, expected {expected}")
         if not seen:
             time.sleep(POLL_SECONDS)
 

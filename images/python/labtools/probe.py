@@ -30,7 +30,7 @@ from types import FrameType
 from typing import Any, Final
 
 from labtools import output, predictor, rows
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.output import Result
 
 # A client gives up then.
@@ -82,8 +82,8 @@ def send(url: str, rps: float, ended: threading.Event, seconds: float) -> Tally:
     def one(number: int, due: float) -> None:
         try:
             tally.answered(predictor.ask(rows.one(number), url, REQUEST_SECONDS).version, due)
-        except Trouble as trouble:
-            tally.lost(str(trouble), due)
+        except ToolError as error:
+            tally.lost(str(error), due)
 
     with ThreadPoolExecutor(max_workers=max(1, min(MOST_THREADS, int(rps * REQUEST_SECONDS)))) as pool:
         number = 0
@@ -106,7 +106,7 @@ class Command:
             environment = os.environ | {output.JSON_VARIABLE: "1"}
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment)
         except OSError as error:
-            raise Trouble(f"{arguments[0]}: {error.strerror}") from error
+            raise ToolError(f"{arguments[0]}: {error.strerror}") from error
         self.reader = threading.Thread(target=self._read, args=(ended,), daemon=True)
         self.reader.start()
 
@@ -132,7 +132,8 @@ class Command:
 
 
 def parser() -> output.Parser:
-    top = output.Parser(prog="probe", description="Sends requests at a steady rate and counts which version answers.", usage="%(prog)s --rps R [--seconds S] [--url URL] [--json] [-- COMMAND ...]")
+    usage = "%(prog)s --rps R [--seconds S] [--url URL] [--json] [-- COMMAND ...]"
+    top = output.Parser(prog="probe", description="Sends requests at a steady rate and counts which version answers.", usage=usage)
     top.add_argument("--rps", type=positive, required=True, help="requests per second")
     top.add_argument("--seconds", type=positive, help=f"how long ({SECONDS:g}); with COMMAND: how long it may take ({COMMAND_SECONDS:g})")
     top.add_argument("--url", default=predictor.default_url(), help=f"the model server ({predictor.DEFAULT_URL})")
@@ -191,7 +192,7 @@ def describe(tally: Tally, command: Command | None) -> Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return output.main(parser(), run, arguments)
+    return output.main(parser().parse_args(arguments), run)
 
 
 if __name__ == "__main__":

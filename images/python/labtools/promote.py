@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from labtools import candidates, deployment, lifecycle, output, serving
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import Registry
 from labtools.output import Result
 
@@ -88,11 +88,11 @@ def job(registry: Registry, name: str, policy_file: Path) -> Result:
     verdict = policy.judge(candidates.of_run(registry, source))
     judged: dict[str, Any] = {"candidate": name, "verdict": verdict.word, "reasons": verdict.reasons}
     if not verdict.allow:
-        raise Trouble(f"the policy denies {name}: {'; '.join(verdict.reasons)}", **judged)
+        raise ToolError(f"the policy denies {name}: {'; '.join(verdict.reasons)}", **judged)
     try:
         serving.write_pin("0", manager=lifecycle.PROMOTER, dry_run=True)
-    except Trouble as trouble:
-        raise Trouble(f"nothing was changed, since Deployment {deployment.NAME} can't be patched: {trouble}", **judged) from trouble
+    except ToolError as error:
+        raise ToolError(f"nothing was changed, since Deployment {deployment.NAME} can't be patched: {error}", **judged) from error
     version = lifecycle.promote(registry, source)
     serving.write_pin(version, manager=lifecycle.PROMOTER)
     aliases = registry.aliases()
@@ -104,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser()
     options = commands.parse_args(arguments)
     check(commands, options)
-    return output.main(commands, lambda _: run(options), arguments)
+    # Whoever started the Job reads its log.
+    options.json = getattr(options, "json", False) or options.action == "job"
+    return output.main(options, run)
 
 
 if __name__ == "__main__":

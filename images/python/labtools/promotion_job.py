@@ -15,7 +15,7 @@ import time
 from typing import Any, Final
 
 from labtools import deployment, kubernetes, lifecycle, output, predictor, serving
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import Registry
 from labtools.output import Result
 
@@ -45,7 +45,7 @@ def run(registry: Registry, candidate: str) -> Result:
     said = verdict(name)
     if ended != "Complete" or "version" not in said:
         reason = said.pop("error", None) or f"Job {name} ended as {ended} and said nothing; see the log of its pod"
-        raise Trouble(str(reason), **{**said, "candidate": candidate, "job": name})
+        raise ToolError(str(reason), **{**said, "candidate": candidate, "job": name})
     version = str(said["version"])
     output.say(f"{candidate} is champion as version {version}; waiting for Deployment {deployment.NAME}")
     deployment.wait()
@@ -81,7 +81,7 @@ def manifest(candidate: str, name: str) -> dict[str, Any]:
     """Returns a Job from the CronJob's template, for the candidate."""
     cron_job = kubernetes.get("cronjob", CRON_JOB)
     if cron_job is None:
-        raise Trouble(f"there is no CronJob {CRON_JOB}")
+        raise ToolError(f"there is no CronJob {CRON_JOB}")
     template = json.loads(json.dumps(cron_job["spec"]["jobTemplate"]))
     for container in template["spec"]["template"]["spec"]["containers"]:
         others = [entry for entry in container.get("env", []) if entry["name"] != VARIABLE]
@@ -107,12 +107,12 @@ def wait(name: str, seconds: float = JOB_SECONDS) -> str:
     while True:
         job = kubernetes.get("job", name)
         if job is None:
-            raise Trouble(f"Job {name} was deleted while it ran")
+            raise ToolError(f"Job {name} was deleted while it ran")
         if ended := condition(job):
             return ended
         if time.monotonic() >= deadline:
             causes = [cause for pod in kubernetes.listed("pods", {"job-name": name}) if (cause := deployment.obstacle(pod))]
-            raise Trouble(f"Job {name} has not ended after {seconds:g} s: {'; '.join(causes) or 'it has no pod; see its events'}")
+            raise ToolError(f"Job {name} has not ended after {seconds:g} s: {'; '.join(causes) or 'it has no pod; see its events'}")
         time.sleep(POLL_SECONDS)
 
 
@@ -120,7 +120,7 @@ def verdict(name: str) -> dict[str, Any]:
     """Returns the JSON object that the Job's pod printed last, nothing if there is none."""
     try:
         log = kubernetes.kubectl("logs", f"job/{name}", f"--tail={LOG_LINES}")
-    except Trouble:
+    except ToolError:
         return {}
     for line in reversed(log.splitlines()):
         with contextlib.suppress(ValueError):

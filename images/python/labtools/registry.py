@@ -1,12 +1,12 @@
 """The model registry and what serves from it: `registry register|alias|pin|digest|state|rollback|drill`.
 
-    registry register --run RUN [--copy-tags TAG,...]    a version from a run, made if there is none
-    registry alias NAME --run RUN | --version N | --delete
-    registry pin [DEPLOYMENT] [--version N]              the champion's number (or N) into the Deployment, and wait for it
-    registry digest --served                             the bytes that serve against the bytes in the registry
-    registry state                                       which version champion, rollback, Deployment and server name
-    registry rollback --reason TEXT                      back to the version that served before, with a trail
-    registry drill [--candidate RUN]                     promotes and rolls back, then restores what was before
+registry register --run RUN [--copy-tags TAG,...]    a version from a run, made if there is none
+registry alias NAME --run RUN | --version N | --delete
+registry pin [DEPLOYMENT] [--version N]              the champion's number (or N) into the Deployment, and wait for it
+registry digest --served                             the bytes that serve against the bytes in the registry
+registry state                                       which version champion, rollback, Deployment and server name
+registry rollback --reason TEXT                      back to the version that served before, with a trail
+registry drill [--candidate RUN]                     promotes and rolls back, then restores what was before
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lab.contract import MODEL_NAME
 
 from labtools import deployment, lifecycle, output, serving
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import Registry
 from labtools.output import Result
 
@@ -94,7 +94,7 @@ def alias(registry: Registry, options: argparse.Namespace) -> Result:
     if options.run:
         version = registry.version_of(registry.find_run(options.run))
         if version is None:
-            raise Trouble(f"no READY version of {MODEL_NAME} comes from run {options.run}")
+            raise ToolError(f"no READY version of {MODEL_NAME} comes from run {options.run}")
         number = version.number
     registry.set_alias(options.name, number)
     return Result({"alias": options.name, "version": number}, f"alias {options.name}: version {number}")
@@ -103,7 +103,7 @@ def alias(registry: Registry, options: argparse.Namespace) -> Result:
 def pin(registry: Registry, name: str, wanted: str | None) -> Result:
     number = registry.version(wanted).number if wanted else registry.aliases().get(lifecycle.CHAMPION)
     if number is None:
-        raise Trouble(f"alias {lifecycle.CHAMPION} is not set, and no --version is given")
+        raise ToolError(f"alias {lifecycle.CHAMPION} is not set, and no --version is given")
     output.say(f"pinning Deployment {name} to version {number}")
     serving.pin(number, name)
     data = {"version": number, "uri": deployment.uri(number), "deployment": name}
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = commands.parse_args(arguments)
     if options.command == "rollback" and len(options.reason.strip()) < lifecycle.REASON_LENGTH:
         commands.error(f"--reason must say in at least {lifecycle.REASON_LENGTH} characters why")
-    return output.main(commands, run, arguments)
+    return output.main(options, run)
 
 
 if __name__ == "__main__":

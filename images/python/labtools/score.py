@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from labtools import output, predictor
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import Registry
 from labtools.output import Result
 
@@ -37,7 +37,7 @@ def served() -> tuple[str, bytes]:
     """Returns the version that answers, and its model.pkl."""
     version = predictor.version()
     if version is None:
-        raise Trouble("predictor does not answer")
+        raise ToolError("predictor does not answer")
     return version, Registry().version_bytes(version)
 
 
@@ -47,13 +47,13 @@ def flights(columns: Sequence[str], count: int) -> pd.DataFrame:
 
     known = data.load(*DAYS).dropna(subset=list(columns)).head(count).reset_index(drop=True)
     if len(known) < count:
-        raise Trouble(f"there are only {len(known)} such flights")
+        raise ToolError(f"there are only {len(known)} such flights")
     return known[list(columns)].astype({name: "float64" for name in columns if name not in contract.CATEGORICAL})
 
 
 def run(options: argparse.Namespace) -> Result:
     if not 0 < options.rows <= MOST_ROWS:
-        raise Trouble(f"--rows must be between 1 and {MOST_ROWS}")
+        raise ToolError(f"--rows must be between 1 and {MOST_ROWS}")
     with ThreadPoolExecutor(max_workers=1) as pool:
         asked = pool.submit(served)
         # While the server answers: the libraries take longer than everything else here.
@@ -66,9 +66,9 @@ def run(options: argparse.Namespace) -> Result:
     expected = [float(score) for score in model.predict_proba(frame)[:, 1]]
     answer = predictor.ask({name: frame[name].tolist() for name in frame.columns}, seconds=ANSWER_SECONDS)
     if answer.version != version:
-        raise Trouble(f"predictor answered as version {version}, then as {answer.version}: several versions serve")
+        raise ToolError(f"predictor answered as version {version}, then as {answer.version}: several versions serve")
     if len(answer.scores) != len(expected):
-        raise Trouble(f"{len(expected)} flights were sent and {len(answer.scores)} scores came back")
+        raise ToolError(f"{len(expected)} flights were sent and {len(answer.scores)} scores came back")
     return compare(version, answer.scores, expected)
 
 
@@ -77,12 +77,13 @@ def compare(version: str, found: Sequence[float], expected: Sequence[float]) -> 
     differences = [abs(one - other) for one, other in zip(found, expected, strict=True)]
     row = max(range(len(differences)), key=differences.__getitem__)
     data = {"version": version, "rows": len(found), "max_abs_diff": differences[row], "row": row, "found": found[row], "expected": expected[row]}
-    text = f"version {version}, {len(found)} flights: largest difference {differences[row]:g} in row {row} (served {found[row]:.6f}, offline {expected[row]:.6f})"
+    both = f"served {found[row]:.6f}, offline {expected[row]:.6f}"
+    text = f"version {version}, {len(found)} flights: largest difference {differences[row]:g}, in row {row} ({both})"
     return Result(data, text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return output.main(parser(), run, arguments)
+    return output.main(parser().parse_args(arguments), run)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from labtools import deployment, lifecycle, predictor
 from labtools.deployment import Pin
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 from labtools.mlflow_api import Registry
 
 # Whose fields of the Deployment the workbench's are.
@@ -59,7 +59,7 @@ def replica(pod: Any) -> Replica:
     host = f"[{address}]" if ":" in address else address
     try:
         labels = predictor.info(f"http://{host}:{deployment.PORT}") or {}
-    except Trouble:
+    except ToolError:
         labels = {}
     return Replica(name, labels.get("version"), labels.get("digest"))
 

@@ -41,11 +41,11 @@ def run(options: argparse.Namespace) -> Result:
     import mlflow
     from lab import data, tracking, train
 
-    from labtools.errors import Trouble
+    from labtools.errors import ToolError
 
     recipe = next((recipe for recipe in train.RECIPES if recipe.name == options.recipe), None)
     if recipe is None:
-        raise Trouble(f"there is no recipe {options.recipe}; there are {', '.join(recipe.name for recipe in train.RECIPES)}")
+        raise ToolError(f"there is no recipe {options.recipe}; there are {', '.join(recipe.name for recipe in train.RECIPES)}")
     name = options.name or f"{recipe.name}-again"
     tags = {"author": options.author, "validation_status": "pending"}
     recipe = dataclasses.replace(recipe, name=name, tags=tags, train=tuple(options.train or recipe.train), holdout=tuple(options.holdout or recipe.holdout))
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return output.main(parser(), run, arguments)
+    return output.main(parser().parse_args(arguments), run)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any, Final
 
-from labtools.errors import Trouble
+from labtools.errors import ToolError
 
 CHUNK_BYTES: Final = 1 << 16
 
 
-class Unreachable(Trouble):
+class UnreachableError(ToolError):
     """No complete answer came in time."""
 
 
@@ -38,7 +38,7 @@ class Answer:
 
 
 def request(method: str, url: str, body: Any = None, seconds: float = 4.0) -> Answer:
-    """Sends one request on a new connection, with a JSON body if there is one; raises Unreachable after at most `seconds`."""
+    """Sends one request on a new connection, with a JSON body if there is one; raises UnreachableError after at most `seconds`."""
     parts = urllib.parse.urlsplit(url)
     deadline = time.monotonic() + seconds
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)
@@ -54,11 +54,13 @@ def request(method: str, url: str, body: Any = None, seconds: float = 4.0) -> An
         chunks = []
         while chunk := response.read(CHUNK_BYTES):
             chunks.append(chunk)
-            socket.settimeout(left(deadline))
+            # The last chunk closes a connection that will not be kept.
+            if socket.fileno() >= 0:
+                socket.settimeout(left(deadline))
         return Answer(response.status, b"".join(chunks))
     except (OSError, http.client.HTTPException) as error:
         reason = f"no answer in {seconds:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        raise Unreachable(f"{parts.scheme}://{parts.netloc} does not answer: {reason}") from error
+        raise UnreachableError(f"{parts.scheme}://{parts.netloc} does not answer: {reason}") from error
     finally:
         connection.close()
 
