@@ -52,3 +52,17 @@ func CompleteLabsOrDirs(f *Factory) CompletionFunc {
 		return labNames(f), cobra.ShellCompDirectiveDefault
 	}
 }
+
+// CompleteTasks completes a lab name and then one of its tasks.
+func CompleteTasks(f *Factory) CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		switch len(args) {
+		case 0:
+			return labNames(f), cobra.ShellCompDirectiveNoFileComp
+		case 1:
+			return taskNames(f, args[0]), cobra.ShellCompDirectiveNoFileComp
+		default:
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+}

@@ -42,3 +42,19 @@ func componentNames(f *Factory, lab string) []string {
 	}
 	return entry.Lab.Components
 }
+
+func taskNames(f *Factory, lab string) []string {
+	c, err := f.Catalog()
+	if err != nil {
+		return nil
+	}
+	entry, err := c.Get(lab)
+	if err != nil {
+		return nil
+	}
+	names := make([]string, 0, len(entry.Lab.Tasks))
+	for _, t := range entry.Lab.Tasks {
+		names = append(names, t.ID)
+	}
+	return names
+}
