@@ -20,7 +20,7 @@ PORT: Final = 8080
 NUMBERED: Final = re.compile(rf"models:/{re.escape(MODEL_NAME)}/([0-9]+)")
 
 # A new pod loads Python, the libraries and a model, on a slow machine beside everything else.
-ROLLOUT_SECONDS: Final = 180
+ROLLOUT_SECONDS: Final = 120
 
 
 @dataclass(frozen=True)

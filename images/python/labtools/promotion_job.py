@@ -22,7 +22,7 @@ from labtools.output import Result
 CRON_JOB: Final = "promote"
 VARIABLE: Final = "CANDIDATE"
 # A pod has to start; its work takes seconds.
-JOB_SECONDS: Final = 180.0
+JOB_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.5
 DELETE_SECONDS: Final = 60
 LOG_LINES: Final = 50
