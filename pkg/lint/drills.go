@@ -29,7 +29,7 @@ func (r *run) drills() {
 	r.covered()
 	few := func(field, what string, n, least int) {
 		if n < least {
-			r.add("few-drills", Note, field, "the lab has %d %s; %d or more make its checks trustworthy", n, what, least)
+			r.add("few-drills", Note, field, "%s: %d so far; %d or more make the lab's checks trustworthy", what, n, least)
 		}
 	}
 	few("tasks", "near-misses", nearMisses, minNearMisses)

@@ -105,15 +105,16 @@ func (r *run) manifests(_, name string, data []byte) {
 		}
 		at := line + leading(doc)
 		line += bytes.Count(doc, []byte("\n")) + 1 // and the separator
+		objects++
 		object := map[string]any{}
 		if err := yaml.UnmarshalStrict(doc, &object); err != nil {
 			r.addAt("manifest", Error, name, at, 1, "", oneLine(err))
 			continue
 		}
 		if len(object) == 0 {
-			continue // only comments
+			objects-- // only comments
+			continue
 		}
-		objects++
 		if problem := judge(object); problem != "" {
 			r.addAt("manifest", Error, name, at, 1, "", problem)
 			continue
@@ -149,7 +150,10 @@ func leading(doc []byte) int {
 	return 0
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine gives the text of an error without what libraries say of themselves.
+func oneLine(err error) string {
+	return strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "error converting YAML to JSON: ")
+}
 
 // judge says what is wrong with an object that is to be applied to the
 // namespace of a lab.
