@@ -350,6 +350,8 @@ func (e *Engine) downRemembered(ctx context.Context, r *runner, o DownOptions, r
 		t := Target{Kubeconfig: targets[lab].Kubeconfig, Context: targets[lab].Context}
 		err := e.locked(ctx, t, "labctl down --all", r.sink, func() error { return e.downExisting(ctx, r, lab, t, res) })
 		switch {
+		case context.Cause(ctx) != nil:
+			return context.Cause(ctx)
 		case err != nil && o.Purge:
 			res.Kept = append(res.Kept, fmt.Sprintf("lab %s on %s, which did not answer", lab, t))
 		case err != nil:

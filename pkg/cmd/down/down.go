@@ -28,8 +28,9 @@ type Options struct {
 	Console func() *ui.Console
 	Engine  func() (Downer, error)
 
-	Down   engine.DownOptions
-	Output ui.Format
+	Down    engine.DownOptions
+	Timeout cmdutil.Timeout
+	Output  ui.Format
 }
 
 // NewCmd makes the command. runF replaces the work in tests.
@@ -67,6 +68,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 	}
 	cmdutil.AddTargetFlags(cmd.Flags(), &o.Down.Target)
 	cmdutil.AddOutputFlag(cmd.Flags(), &o.Output)
+	cmdutil.AddTimeoutFlag(cmd.Flags(), &o.Timeout)
 	cmd.Flags().BoolVar(&o.Down.All, "all", false, "remove all labs and the cluster")
 	cmd.Flags().BoolVar(&o.Down.Forget, "forget", false, "forget a lab on an existing cluster that is gone for good; removes nothing there")
 	cmd.Flags().BoolVar(&o.Down.KeepCluster, "keep-cluster", false, "leave the kind cluster when its last lab goes")
@@ -97,12 +99,24 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	console := o.Console()
-	res, err := e.Down(ctx, o.Down, console)
+	var res *engine.DownResult
+	err = o.Timeout.Run(ctx, o.command(), console, func(ctx context.Context, sink ui.Sink) (err error) {
+		res, err = e.Down(ctx, o.Down, sink)
+		return err
+	})
 	console.Close()
 	if err != nil && (res == nil || len(res.Removed) == 0) {
 		return err
 	}
 	return errors.Join(err, ui.Write(o.IO.Out, o.Output, res, func(w io.Writer) error { return text(w, res) }))
+}
+
+// command is what the user asked for, for messages.
+func (o *Options) command() string {
+	if o.Down.All {
+		return "down --all"
+	}
+	return "down " + o.Down.Lab
 }
 
 func text(w io.Writer, r *engine.DownResult) error {

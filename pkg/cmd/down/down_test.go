@@ -3,70 +3,42 @@ package down
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
+	"testing/synctest"
+	"time"
 
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/ui"
 )
 
+// given is the part of the options that the command line gives.
+type given struct {
+	Down    engine.DownOptions
+	Timeout cmdutil.Timeout
+	Output  ui.Format
+}
+
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		args   []string
-		want   engine.DownOptions
-		output ui.Format
-		code   int
-	}{
-		"a lab":   {args: []string{"x"}, want: engine.DownOptions{Lab: "x"}, output: ui.Text},
-		"all":     {args: []string{"--all", "--purge"}, want: engine.DownOptions{All: true, Purge: true}, output: ui.Text},
-		"keep":    {args: []string{"x", "--keep-cluster", "-ojson"}, want: engine.DownOptions{Lab: "x", KeepCluster: true}, output: ui.JSON},
-		"cluster": {args: []string{"x", "--context", "c"}, want: engine.DownOptions{Lab: "x", Target: engine.Target{Context: "c"}}, output: ui.Text},
-		"forget":  {args: []string{"x", "--forget"}, want: engine.DownOptions{Lab: "x", Forget: true}, output: ui.Text},
+	cmdtest.Lines(t, NewCmd, func(o *Options) given { return given{o.Down, o.Timeout, o.Output} }, map[string]cmdtest.Line[given]{
+		"a lab":   {Args: []string{"x"}, Want: given{Down: engine.DownOptions{Lab: "x"}, Output: ui.Text}},
+		"all":     {Args: []string{"--all", "--purge"}, Want: given{Down: engine.DownOptions{All: true, Purge: true}, Output: ui.Text}},
+		"keep":    {Args: []string{"x", "--keep-cluster", "-ojson"}, Want: given{Down: engine.DownOptions{Lab: "x", KeepCluster: true}, Output: ui.JSON}},
+		"cluster": {Args: []string{"x", "--context", "c"}, Want: given{Down: engine.DownOptions{Lab: "x", Target: engine.Target{Context: "c"}}, Output: ui.Text}},
+		"forget":  {Args: []string{"x", "--forget"}, Want: given{Down: engine.DownOptions{Lab: "x", Forget: true}, Output: ui.Text}},
+		"timeout": {Args: []string{"x", "--timeout=90s"}, Want: given{Down: engine.DownOptions{Lab: "x"}, Timeout: cmdutil.Timeout(90 * time.Second), Output: ui.Text}},
 
-		"neither":             {code: clierr.CodeUsage},
-		"two labs":            {args: []string{"x", "y"}, code: clierr.CodeUsage},
-		"a lab and all":       {args: []string{"x", "--all"}, code: clierr.CodeUsage},
-		"purge of one":        {args: []string{"x", "--purge"}, code: clierr.CodeUsage},
-		"purge but keep it":   {args: []string{"--all", "--purge", "--keep-cluster"}, code: clierr.CodeUsage},
-		"forget all":          {args: []string{"--all", "--forget"}, code: clierr.CodeUsage},
-		"purge without a lab": {args: []string{"--purge"}, code: clierr.CodeUsage},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got *Options
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = o
-				return nil
-			})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			err := cmd.ExecuteContext(t.Context())
-			if clierr.Code(err) != tt.code {
-				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
-			}
-			if err != nil {
-				if clierr.Describe(err).Hint == "" {
-					t.Errorf("no hint: %v", err)
-				}
-				return
-			}
-			if diff := cmp.Diff(tt.want, got.Down); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-			if got.Output != tt.output {
-				t.Errorf("output %q, want %q", got.Output, tt.output)
-			}
-		})
-	}
+		"neither":             {Code: clierr.CodeUsage},
+		"two labs":            {Args: []string{"x", "y"}, Code: clierr.CodeUsage},
+		"a lab and all":       {Args: []string{"x", "--all"}, Code: clierr.CodeUsage},
+		"purge of one":        {Args: []string{"x", "--purge"}, Code: clierr.CodeUsage},
+		"purge but keep it":   {Args: []string{"--all", "--purge", "--keep-cluster"}, Code: clierr.CodeUsage},
+		"forget all":          {Args: []string{"--all", "--forget"}, Code: clierr.CodeUsage},
+		"purge without a lab": {Args: []string{"--purge"}, Code: clierr.CodeUsage},
+	})
 }
 
 // fake is an engine with a fixed answer.
@@ -111,22 +83,16 @@ func TestRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, errOut := iostreams.Test()
+			s := cmdtest.NewStreams()
 			o := &Options{
-				IO: streams, Output: tt.output, Console: func() *ui.Console { return ui.NewConsole(streams, false) },
+				IO: s.IO, Output: tt.output, Console: s.Console,
 				Engine: func() (Downer, error) { return tt.fake, nil },
 			}
 			if err := run(t.Context(), o); !errors.Is(err, tt.fake.err) {
 				t.Fatalf("error %v, want %v", err, tt.fake.err)
 			}
-			if tt.golden != "" {
-				golden.Equal(t, out.Bytes(), tt.golden)
-			} else if out.Len() > 0 {
-				t.Errorf("stdout has %q", out)
-			}
-			if !strings.Contains(errOut.String(), "==> Cluster") {
-				t.Errorf("no progress on stderr: %q", errOut)
-			}
+			s.WantOut(t, tt.golden)
+			s.WantErrOut(t, "==> Cluster")
 		})
 	}
 }
@@ -134,9 +100,42 @@ func TestRun(t *testing.T) {
 func TestNoEngine(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	streams, _, _, _ := iostreams.Test()
-	o := &Options{IO: streams, Engine: func() (Downer, error) { return nil, broken }}
+	s := cmdtest.NewStreams()
+	o := &Options{IO: s.IO, Engine: func() (Downer, error) { return nil, broken }}
 	if err := run(t.Context(), o); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// slow is an engine that removes one lab and needs all the time it gets for the
+// next.
+type slow struct{}
+
+func (slow) Down(ctx context.Context, _ engine.DownOptions, sink ui.Sink) (*engine.DownResult, error) {
+	sink.Emit(ui.Event{Kind: ui.StepStart, Step: "remove-b", Title: "Lab b"})
+	<-ctx.Done()
+	return &engine.DownResult{Labs: []string{"a"}, Removed: []string{"lab a"}, Steps: []engine.Timing{}}, context.Cause(ctx)
+}
+
+// TestTimeout: what was removed in time is told.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	tests := map[string]engine.DownOptions{"down --all": {All: true}, "down b": {Lab: "b"}}
+	for command, down := range tests {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := cmdtest.NewStreams()
+				o := &Options{
+					IO: s.IO, Console: s.Console, Engine: func() (Downer, error) { return slow{}, nil },
+					Down: down, Timeout: cmdutil.Timeout(time.Minute), Output: ui.Text,
+				}
+				d := clierr.Describe(run(t.Context(), o))
+				if d.Error != command+": --timeout 1m ran out during: Lab b" || d.Code != clierr.CodeFailed || d.Hint == "" {
+					t.Errorf("error %+v", d)
+				}
+				s.WantOut(t, "cut-off.txt")
+			})
+		})
 	}
 }

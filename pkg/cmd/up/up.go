@@ -26,8 +26,9 @@ type Options struct {
 	Console func() *ui.Console
 	Engine  func() (Upper, error)
 
-	Up     engine.UpOptions
-	Output ui.Format
+	Up      engine.UpOptions
+	Timeout cmdutil.Timeout
+	Output  ui.Format
 }
 
 // NewCmd makes the command. runF replaces the work in tests.
@@ -41,7 +42,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 
 			The first lab makes the cluster; further labs share it. A lab that is up
 			stays as it is: nothing that you changed in it is touched. What was cut off
-			half-way, by Ctrl-C or by a crash, is mended and goes on.
+			half-way, by Ctrl-C, by --timeout or by a crash, is mended and goes on.
 		`),
 		Example: heredoc.Doc(`
 			# the local cluster
@@ -65,6 +66,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 	}
 	cmdutil.AddTargetFlags(cmd.Flags(), &o.Up.Target)
 	cmdutil.AddOutputFlag(cmd.Flags(), &o.Output)
+	cmdutil.AddTimeoutFlag(cmd.Flags(), &o.Timeout)
 	cmd.Flags().StringSliceVar(&o.Up.Ignore, "ignore", nil, "ids of findings that shall not stop the work (see labctl doctor)")
 	return cmd
 }
@@ -75,7 +77,11 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	console := o.Console()
-	res, err := e.Up(ctx, o.Up, console)
+	var res *engine.UpResult
+	err = o.Timeout.Run(ctx, "up "+o.Up.Lab, console, func(ctx context.Context, sink ui.Sink) (err error) {
+		res, err = e.Up(ctx, o.Up, sink)
+		return err
+	})
 	console.Close()
 	if err != nil {
 		return err

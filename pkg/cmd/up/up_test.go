@@ -3,67 +3,47 @@ package up
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
+	"testing/synctest"
+	"time"
 
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/ui"
 )
 
+// given is the part of the options that the command line gives.
+type given struct {
+	Up      engine.UpOptions
+	Timeout cmdutil.Timeout
+	Output  ui.Format
+}
+
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		args   []string
-		want   engine.UpOptions
-		output ui.Format
-		code   int
-	}{
-		"a lab": {args: []string{"model-registry"}, want: engine.UpOptions{Lab: "model-registry"}, output: ui.Text},
+	cmdtest.Lines(t, NewCmd, func(o *Options) given { return given{o.Up, o.Timeout, o.Output} }, map[string]cmdtest.Line[given]{
+		"a lab": {Args: []string{"model-registry"}, Want: given{Up: engine.UpOptions{Lab: "model-registry"}, Output: ui.Text}},
 		"another cluster": {
-			args:   []string{"x", "--kubeconfig", "k.yaml", "--context", "c", "--registry", "r.example.com/labs"},
-			want:   engine.UpOptions{Lab: "x", Target: engine.Target{Kubeconfig: "k.yaml", Context: "c", Registry: "r.example.com/labs"}},
-			output: ui.Text,
+			Args: []string{"x", "--kubeconfig", "k.yaml", "--context", "c", "--registry", "r.example.com/labs"},
+			Want: given{
+				Up:     engine.UpOptions{Lab: "x", Target: engine.Target{Kubeconfig: "k.yaml", Context: "c", Registry: "r.example.com/labs"}},
+				Output: ui.Text,
+			},
 		},
 		"ignore and JSON": {
-			args:   []string{"x", "--ignore", "memory,cpu", "--ignore", "disk", "-o", "json"},
-			want:   engine.UpOptions{Lab: "x", Ignore: []string{"memory", "cpu", "disk"}},
-			output: ui.JSON,
+			Args: []string{"x", "--ignore", "memory,cpu", "--ignore", "disk", "-o", "json"},
+			Want: given{Up: engine.UpOptions{Lab: "x", Ignore: []string{"memory", "cpu", "disk"}}, Output: ui.JSON},
 		},
-		"no lab":   {code: clierr.CodeUsage},
-		"two labs": {args: []string{"x", "y"}, code: clierr.CodeUsage},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got *Options
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = o
-				return nil
-			})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code {
-				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
-			}
-			if tt.code != 0 {
-				return
-			}
-			if diff := cmp.Diff(tt.want, got.Up); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-			if got.Output != tt.output {
-				t.Errorf("output %q, want %q", got.Output, tt.output)
-			}
-		})
-	}
+		"timeout": {
+			Args: []string{"x", "--timeout", "10m"},
+			Want: given{Up: engine.UpOptions{Lab: "x"}, Timeout: cmdutil.Timeout(10 * time.Minute), Output: ui.Text},
+		},
+		"no lab":   {Code: clierr.CodeUsage},
+		"two labs": {Args: []string{"x", "y"}, Code: clierr.CodeUsage},
+	})
 }
 
 // fake is an engine with a fixed answer.
@@ -108,18 +88,16 @@ func TestRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, errOut := iostreams.Test()
+			s := cmdtest.NewStreams()
 			o := &Options{
-				IO: streams, Output: tt.output, Console: func() *ui.Console { return ui.NewConsole(streams, false) },
+				IO: s.IO, Output: tt.output, Console: s.Console,
 				Engine: func() (Upper, error) { return fake{res: &tt.res}, nil },
 			}
 			if err := run(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
-			golden.Equal(t, out.Bytes(), name)
-			if !strings.Contains(errOut.String(), "==> Cluster") {
-				t.Errorf("no progress on stderr: %q", errOut)
-			}
+			s.WantOut(t, name)
+			s.WantErrOut(t, "==> Cluster")
 		})
 	}
 }
@@ -134,14 +112,37 @@ func TestRunFails(t *testing.T) {
 	for name, engine := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, _ := iostreams.Test()
-			o := &Options{IO: streams, Console: func() *ui.Console { return ui.NewConsole(streams, false) }, Engine: engine}
+			s := cmdtest.NewStreams()
+			o := &Options{IO: s.IO, Console: s.Console, Engine: engine}
 			if err := run(t.Context(), o); !errors.Is(err, broken) {
 				t.Errorf("error %v", err)
 			}
-			if out.Len() > 0 {
-				t.Errorf("stdout has %q", out)
-			}
+			s.WantOut(t, "")
 		})
 	}
+}
+
+// slow is an engine that needs all the time it gets.
+type slow struct{}
+
+func (slow) Up(ctx context.Context, _ engine.UpOptions, sink ui.Sink) (*engine.UpResult, error) {
+	sink.Emit(ui.Event{Kind: ui.StepStart, Step: "cluster", Title: "Cluster"})
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := cmdtest.NewStreams()
+		o := &Options{
+			IO: s.IO, Console: s.Console, Engine: func() (Upper, error) { return slow{}, nil },
+			Up: engine.UpOptions{Lab: "model-registry"}, Timeout: cmdutil.Timeout(10 * time.Minute),
+		}
+		d := clierr.Describe(run(t.Context(), o))
+		if d.Error != "up model-registry: --timeout 10m ran out during: Cluster" || d.Code != clierr.CodeFailed || d.Hint == "" {
+			t.Errorf("error %+v", d)
+		}
+		s.WantOut(t, "")
+	})
 }
