@@ -3,56 +3,33 @@ package doctor
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/doctor"
 	"labctl.dev/labctl/pkg/engine"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/ui"
 )
 
+// given is the part of the options that the command line gives.
+type given struct {
+	Examine engine.ExamineOptions
+	Output  ui.Format
+}
+
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		args   []string
-		want   engine.ExamineOptions
-		output ui.Format
-	}{
-		"every lab": {want: engine.ExamineOptions{Labs: []string{}}, output: ui.Text},
-		"two labs":  {args: []string{"a", "b", "-ojson"}, want: engine.ExamineOptions{Labs: []string{"a", "b"}}, output: ui.JSON},
+	cmdtest.Lines(t, NewCmd, func(o *Options) given { return given{o.Examine, o.Output} }, map[string]cmdtest.Line[given]{
+		"every lab": {Want: given{engine.ExamineOptions{Labs: []string{}}, ui.Text}},
+		"two labs":  {Args: []string{"a", "b", "-ojson"}, Want: given{engine.ExamineOptions{Labs: []string{"a", "b"}}, ui.JSON}},
 		"repair": {
-			args: []string{"--fix", "--ignore", "memory,disk"},
-			want: engine.ExamineOptions{Labs: []string{}, Fix: true, Ignore: []string{"memory", "disk"}}, output: ui.Text,
+			Args: []string{"--fix", "--ignore", "memory,disk"},
+			Want: given{engine.ExamineOptions{Labs: []string{}, Fix: true, Ignore: []string{"memory", "disk"}}, ui.Text},
 		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got *Options
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = o
-				return nil
-			})
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, got.Examine); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-			if got.Output != tt.output {
-				t.Errorf("output %q, want %q", got.Output, tt.output)
-			}
-		})
-	}
+	})
 }
 
 // fake is an engine with a fixed answer.
@@ -103,9 +80,9 @@ func TestRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, errOut := iostreams.Test()
+			s := cmdtest.NewStreams()
 			o := &Options{
-				IO: streams, Output: tt.output, Console: func() *ui.Console { return ui.NewConsole(streams, false) },
+				IO: s.IO, Output: tt.output, Console: s.Console,
 				Engine: func() (Examiner, error) { return tt.fake, nil },
 			}
 			err := run(t.Context(), o)
@@ -118,14 +95,8 @@ func TestRun(t *testing.T) {
 			case !errors.Is(err, tt.err):
 				t.Errorf("error %v, want %v", err, tt.err)
 			}
-			if tt.golden != "" {
-				golden.Equal(t, out.Bytes(), tt.golden)
-			} else if out.Len() > 0 {
-				t.Errorf("stdout has %q", out)
-			}
-			if !strings.Contains(errOut.String(), "==> Repair") {
-				t.Errorf("no progress on stderr: %q", errOut)
-			}
+			s.WantOut(t, tt.golden)
+			s.WantErrOut(t, "==> Repair")
 		})
 	}
 }
@@ -133,8 +104,8 @@ func TestRun(t *testing.T) {
 func TestNoEngine(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	streams, _, _, _ := iostreams.Test()
-	if err := run(t.Context(), &Options{IO: streams, Engine: func() (Examiner, error) { return nil, broken }}); !errors.Is(err, broken) {
+	s := cmdtest.NewStreams()
+	if err := run(t.Context(), &Options{IO: s.IO, Engine: func() (Examiner, error) { return nil, broken }}); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -3,18 +3,13 @@ package images
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/image"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/ui"
 )
 
@@ -25,50 +20,44 @@ type given struct {
 	Output ui.Format
 }
 
-type constructor = func(*cmdutil.Factory, func(context.Context, *Options) error) *cobra.Command
-
 func TestArguments(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		cmd  constructor
-		args []string
-		want given
-		code int
+		cmd   cmdtest.Constructor[Options]
+		lines map[string]cmdtest.Line[given]
 	}{
-		"list":         {cmd: newListCmd, args: []string{"-ojson"}, want: given{Output: ui.JSON}},
-		"list of one":  {cmd: newListCmd, args: []string{"x"}, code: clierr.CodeUsage},
-		"build all":    {cmd: newBuildCmd, want: given{Make: engine.MakeOptions{Names: []string{}, Build: true}, Output: ui.Text}},
-		"build two":    {cmd: newBuildCmd, args: []string{"a", "b", "--force"}, want: given{Make: engine.MakeOptions{Names: []string{"a", "b"}, Build: true, Force: true}, Output: ui.Text}},
-		"pull one":     {cmd: newPullCmd, args: []string{"a", "-ojson"}, want: given{Make: engine.MakeOptions{Names: []string{"a"}}, Output: ui.JSON}},
-		"prune":        {cmd: newPruneCmd, want: given{Output: ui.Text}},
-		"prune all":    {cmd: newPruneCmd, args: []string{"--all"}, want: given{Prune: image.PruneOptions{All: true}, Output: ui.Text}},
-		"prune of one": {cmd: newPruneCmd, args: []string{"x"}, code: clierr.CodeUsage},
+		"list": {newListCmd, map[string]cmdtest.Line[given]{
+			"as JSON": {Args: []string{"-ojson"}, Want: given{Output: ui.JSON}},
+			"of one":  {Args: []string{"x"}, Code: clierr.CodeUsage},
+		}},
+		"build": {newBuildCmd, map[string]cmdtest.Line[given]{
+			"all": {Want: given{Make: engine.MakeOptions{Names: []string{}, Build: true}, Output: ui.Text}},
+			"two": {
+				Args: []string{"a", "b", "--force"},
+				Want: given{Make: engine.MakeOptions{Names: []string{"a", "b"}, Build: true, Force: true}, Output: ui.Text},
+			},
+		}},
+		"pull": {newPullCmd, map[string]cmdtest.Line[given]{
+			"one": {Args: []string{"a", "-ojson"}, Want: given{Make: engine.MakeOptions{Names: []string{"a"}}, Output: ui.JSON}},
+		}},
+		"prune": {newPruneCmd, map[string]cmdtest.Line[given]{
+			"what is stale": {Want: given{Output: ui.Text}},
+			"all":           {Args: []string{"--all"}, Want: given{Prune: image.PruneOptions{All: true}, Output: ui.Text}},
+			"of one":        {Args: []string{"x"}, Code: clierr.CodeUsage},
+		}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got given
-			cmd := tt.cmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = given{o.Make, o.Prune, o.Output}
-				return nil
-			})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code {
-				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
+			cmdtest.Lines(t, tt.cmd, func(o *Options) given { return given{o.Make, o.Prune, o.Output} }, tt.lines)
 		})
 	}
 }
 
 func TestUnknownSubcommand(t *testing.T) {
 	t.Parallel()
-	streams, _, _, _ := iostreams.Test()
-	cmd := NewCmd(&cmdutil.Factory{IO: streams})
+	s := cmdtest.NewStreams()
+	cmd := NewCmd(&cmdutil.Factory{IO: s.IO})
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs([]string{"nonsense"})
 	if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != clierr.CodeUsage {
@@ -111,36 +100,35 @@ func (f fake) PruneImages(_ context.Context, o image.PruneOptions, sink ui.Sink)
 
 func TestRun(t *testing.T) {
 	t.Parallel()
+	progress := []string{"==> Images"}
 	tests := map[string]struct {
-		run    func(context.Context, *Options) error
-		output ui.Format
-		all    bool
-		silent bool // no progress
+		run      func(context.Context, *Options) error
+		output   ui.Format
+		all      bool
+		progress []string
 	}{
-		"list.txt":     {run: list, output: ui.Text, silent: true},
-		"list.json":    {run: list, output: ui.JSON, silent: true},
-		"made.txt":     {run: makeImages, output: ui.Text},
-		"made.json":    {run: makeImages, output: ui.JSON},
-		"pruned.txt":   {run: prune, output: ui.Text, all: true},
-		"pruned.json":  {run: prune, output: ui.JSON, all: true},
-		"nothing.json": {run: prune, output: ui.JSON},
-		"unneeded.txt": {run: prune, output: ui.Text},
+		"list.txt":     {run: list, output: ui.Text},
+		"list.json":    {run: list, output: ui.JSON},
+		"made.txt":     {run: makeImages, output: ui.Text, progress: progress},
+		"made.json":    {run: makeImages, output: ui.JSON, progress: progress},
+		"pruned.txt":   {run: prune, output: ui.Text, all: true, progress: progress},
+		"pruned.json":  {run: prune, output: ui.JSON, all: true, progress: progress},
+		"nothing.json": {run: prune, output: ui.JSON, progress: progress},
+		"unneeded.txt": {run: prune, output: ui.Text, progress: progress},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, errOut := iostreams.Test()
+			s := cmdtest.NewStreams()
 			o := &Options{
-				IO: streams, Output: tt.output, Prune: image.PruneOptions{All: tt.all},
-				Console: func() *ui.Console { return ui.NewConsole(streams, false) }, Engine: func() (Keeper, error) { return fake{}, nil },
+				IO: s.IO, Output: tt.output, Prune: image.PruneOptions{All: tt.all},
+				Console: s.Console, Engine: func() (Keeper, error) { return fake{}, nil },
 			}
 			if err := tt.run(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
-			golden.Equal(t, out.Bytes(), name)
-			if strings.Contains(errOut.String(), "==> Images") == tt.silent {
-				t.Errorf("stderr has %q", errOut)
-			}
+			s.WantOut(t, name)
+			s.WantErrOut(t, tt.progress...)
 		})
 	}
 }
@@ -151,9 +139,9 @@ func TestRunFails(t *testing.T) {
 	for name, do := range map[string]func(context.Context, *Options) error{"list": list, "make": makeImages, "prune": prune} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, _ := iostreams.Test()
+			s := cmdtest.NewStreams()
 			o := &Options{
-				IO: streams, Console: func() *ui.Console { return ui.NewConsole(streams, false) },
+				IO: s.IO, Console: s.Console,
 				Engine: func() (Keeper, error) { return fake{broken}, nil },
 			}
 			if err := do(t.Context(), o); !errors.Is(err, broken) {
@@ -163,9 +151,7 @@ func TestRunFails(t *testing.T) {
 			if err := do(t.Context(), o); !errors.Is(err, broken) {
 				t.Errorf("without an engine: %v", err)
 			}
-			if out.Len() > 0 {
-				t.Errorf("stdout has %q", out)
-			}
+			s.WantOut(t, "")
 		})
 	}
 }

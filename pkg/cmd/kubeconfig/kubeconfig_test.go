@@ -5,13 +5,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"labctl.dev/labctl/pkg/clierr"
-	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
 )
 
 // given is the part of the options that the command line gives.
@@ -24,37 +20,14 @@ type given struct {
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		args []string
-		want given
-		code int
-	}{
-		"a lab":           {args: []string{"x"}, want: given{Lab: "x"}},
-		"path":            {args: []string{"x", "--path"}, want: given{Lab: "x", Path: true}},
-		"merge":           {args: []string{"x", "--merge", "--into", "f"}, want: given{Lab: "x", Merge: true, Into: "f"}},
-		"another cluster": {args: []string{"x", "--kubeconfig", "k"}, want: given{Lab: "x", Target: engine.Target{Kubeconfig: "k"}}},
-		"no lab":          {code: clierr.CodeUsage},
-		"two labs":        {args: []string{"x", "y"}, code: clierr.CodeUsage},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got given
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = given{o.Lab, o.Target, o.Path, o.Merge, o.Into}
-				return nil
-			})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code {
-				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-		})
-	}
+	cmdtest.Lines(t, NewCmd, func(o *Options) given { return given{o.Lab, o.Target, o.Path, o.Merge, o.Into} }, map[string]cmdtest.Line[given]{
+		"a lab":           {Args: []string{"x"}, Want: given{Lab: "x"}},
+		"path":            {Args: []string{"x", "--path"}, Want: given{Lab: "x", Path: true}},
+		"merge":           {Args: []string{"x", "--merge", "--into", "f"}, Want: given{Lab: "x", Merge: true, Into: "f"}},
+		"another cluster": {Args: []string{"x", "--kubeconfig", "k"}, Want: given{Lab: "x", Target: engine.Target{Kubeconfig: "k"}}},
+		"no lab":          {Code: clierr.CodeUsage},
+		"two labs":        {Args: []string{"x", "y"}, Code: clierr.CodeUsage},
+	})
 }
 
 // fake is an engine with a fixed answer.
@@ -78,15 +51,13 @@ func TestRun(t *testing.T) {
 	for name, o := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, errOut := iostreams.Test()
-			o.IO, o.Lab, o.Engine = streams, "x", func() (Configurer, error) { return fake{}, nil }
+			s := cmdtest.NewStreams()
+			o.IO, o.Lab, o.Engine = s.IO, "x", func() (Configurer, error) { return fake{}, nil }
 			if err := run(t.Context(), &o); err != nil {
 				t.Fatal(err)
 			}
-			golden.Equal(t, out.Bytes(), name)
-			if errOut.Len() > 0 {
-				t.Errorf("stderr has %q", errOut)
-			}
+			s.WantOut(t, name)
+			s.WantErrOut(t)
 		})
 	}
 }
@@ -102,10 +73,10 @@ func TestRunFails(t *testing.T) {
 	for name, o := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, _ := iostreams.Test()
-			o.IO = streams
-			if err := run(t.Context(), &o); !errors.Is(err, broken) || out.Len() > 0 {
-				t.Errorf("error %v, stdout %q", err, out)
+			s := cmdtest.NewStreams()
+			o.IO = s.IO
+			if err := run(t.Context(), &o); !errors.Is(err, broken) || s.Out.Len() > 0 {
+				t.Errorf("error %v, stdout %q", err, s.Out)
 			}
 		})
 	}

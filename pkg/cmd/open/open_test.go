@@ -3,16 +3,11 @@ package open
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"labctl.dev/labctl/pkg/clierr"
-	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/ui"
 )
 
@@ -27,41 +22,20 @@ type given struct {
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		args []string
-		want given
-		code int
-	}{
-		"a lab":      {args: []string{"x"}, want: given{Lab: "x", Output: ui.Text}},
-		"everything": {args: []string{"x", "s3", "-p", "5000", "--no-browser", "-ojson"}, want: given{Lab: "x", Endpoint: "s3", Port: 5000, NoBrowser: true, Output: ui.JSON}},
+	cmdtest.Lines(t, NewCmd, func(o *Options) given {
+		return given{o.Open.Lab, o.Open.Endpoint, o.Open.Port, o.Open.Target, o.NoBrowser, o.Output}
+	}, map[string]cmdtest.Line[given]{
+		"a lab":      {Args: []string{"x"}, Want: given{Lab: "x", Output: ui.Text}},
+		"everything": {Args: []string{"x", "s3", "-p", "5000", "--no-browser", "-ojson"}, Want: given{Lab: "x", Endpoint: "s3", Port: 5000, NoBrowser: true, Output: ui.JSON}},
 		"another cluster": {
-			args: []string{"x", "--context", "c"}, want: given{Lab: "x", Target: engine.Target{Context: "c"}, Output: ui.Text},
+			Args: []string{"x", "--context", "c"}, Want: given{Lab: "x", Target: engine.Target{Context: "c"}, Output: ui.Text},
 		},
-		"highest port":  {args: []string{"x", "-p", "65535"}, want: given{Lab: "x", Port: 65535, Output: ui.Text}},
-		"port too high": {args: []string{"x", "-p", "65536"}, code: clierr.CodeUsage},
-		"port below 0":  {args: []string{"x", "--port=-1"}, code: clierr.CodeUsage},
-		"no lab":        {code: clierr.CodeUsage},
-		"too many":      {args: []string{"x", "y", "z"}, code: clierr.CodeUsage},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got given
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = given{o.Open.Lab, o.Open.Endpoint, o.Open.Port, o.Open.Target, o.NoBrowser, o.Output}
-				return nil
-			})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code {
-				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-		})
-	}
+		"highest port":  {Args: []string{"x", "-p", "65535"}, Want: given{Lab: "x", Port: 65535, Output: ui.Text}},
+		"port too high": {Args: []string{"x", "-p", "65536"}, Code: clierr.CodeUsage},
+		"port below 0":  {Args: []string{"x", "--port=-1"}, Code: clierr.CodeUsage},
+		"no lab":        {Code: clierr.CodeUsage},
+		"too many":      {Args: []string{"x", "y", "z"}, Code: clierr.CodeUsage},
+	})
 }
 
 // fake opens at once and ends as it is told.
@@ -102,12 +76,12 @@ func TestRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, errOut := iostreams.Test()
-			streams.SetTTY(tt.tty)
+			s := cmdtest.NewStreams()
+			s.IO.SetTTY(tt.tty)
 			browsed := false
 			o := &Options{
-				IO: streams, Output: tt.output, NoBrowser: tt.noBrowser, Open: engine.OpenOptions{Lab: "model-registry"},
-				Console: func() *ui.Console { return ui.NewConsole(streams, true) },
+				IO: s.IO, Output: tt.output, NoBrowser: tt.noBrowser, Open: engine.OpenOptions{Lab: "model-registry"},
+				Console: s.Console,
 				Engine:  func() (Opener, error) { return fake{}, nil },
 				Browse: func(_ context.Context, url string) error {
 					browsed = url == "http://127.0.0.1:5000/"
@@ -117,15 +91,11 @@ func TestRun(t *testing.T) {
 			if err := run(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
-			golden.Equal(t, out.Bytes(), tt.golden)
+			s.WantOut(t, tt.golden)
 			if browsed != tt.browsed {
 				t.Errorf("browser started: %v, want %v", browsed, tt.browsed)
 			}
-			for _, note := range []string{"MLflow UI answers there", "connection lost", tt.note} {
-				if !strings.Contains(errOut.String(), note) {
-					t.Errorf("no %q on stderr: %q", note, errOut)
-				}
-			}
+			s.WantErrOut(t, "MLflow UI answers there", "connection lost", tt.note)
 		})
 	}
 }
@@ -134,9 +104,9 @@ func TestEnds(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	streams, _, _, _ := iostreams.Test()
+	s := cmdtest.NewStreams()
 	o := &Options{
-		IO: streams, Console: func() *ui.Console { return ui.NewConsole(streams, true) },
+		IO: s.IO, Console: s.Console,
 		Engine: func() (Opener, error) {
 			return fake{end: func() error {
 				cancel(clierr.ErrInterrupted)

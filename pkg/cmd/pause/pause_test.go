@@ -3,74 +3,74 @@ package pause
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"labctl.dev/labctl/pkg/clierr"
-	"labctl.dev/labctl/pkg/cmdutil"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/ui"
 )
 
+// both are the two commands.
+func both() map[string]cmdtest.Constructor[Options] {
+	return map[string]cmdtest.Constructor[Options]{"paused": NewCmd, "resumed": NewResumeCmd}
+}
+
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		args []string
-		code int
-	}{"none": {}, "an argument": {args: []string{"x"}, code: clierr.CodeUsage}} {
+	for name, newCmd := range both() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			ran := false
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(context.Context, *Options) error {
-				ran = true
-				return nil
+			cmdtest.Lines(t, newCmd, func(*Options) bool { return true }, map[string]cmdtest.Line[bool]{
+				"none":        {Want: true},
+				"an argument": {Args: []string{"x"}, Code: clierr.CodeUsage},
 			})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code || ran != (tt.code == 0) {
-				t.Errorf("ran %v, exit code %d, want %d: %v", ran, clierr.Code(err), tt.code, err)
-			}
 		})
 	}
 }
 
-// fake is an engine with a fixed answer.
-type fake struct{ err error }
+// fake is an engine that fails, or does one thing.
+type fake struct {
+	title string
+	err   error
+}
 
-func (f fake) Pause(_ context.Context, sink ui.Sink) error {
+func (f *fake) Pause(_ context.Context, sink ui.Sink) error  { return f.do(sink, "paused") }
+func (f *fake) Resume(_ context.Context, sink ui.Sink) error { return f.do(sink, "resumed") }
+
+func (f *fake) do(sink ui.Sink, title string) error {
+	f.title = title
 	sink.Emit(ui.Event{Kind: ui.StepStart, Step: "cluster", Title: "Cluster"})
 	return f.err
 }
 
 func TestRun(t *testing.T) {
 	t.Parallel()
-	streams, _, out, errOut := iostreams.Test()
-	console := func() *ui.Console { return ui.NewConsole(streams, false) }
-	if err := run(t.Context(), &Options{IO: streams, Console: console, Engine: func() (Pauser, error) { return fake{}, nil }}); err != nil {
-		t.Fatal(err)
-	}
-	golden.Equal(t, out.Bytes(), "done.txt")
-	if !strings.Contains(errOut.String(), "==> Cluster") {
-		t.Errorf("no progress on stderr: %q", errOut)
-	}
-}
-
-func TestRunFails(t *testing.T) {
-	t.Parallel()
 	broken := errors.New("broken")
-	for name, engine := range map[string]func() (Pauser, error){
-		"no engine":  func() (Pauser, error) { return nil, broken },
-		"no cluster": func() (Pauser, error) { return fake{broken}, nil },
-	} {
+	for name, newCmd := range both() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, _ := iostreams.Test()
-			o := &Options{IO: streams, Console: func() *ui.Console { return ui.NewConsole(streams, false) }, Engine: engine}
-			if err := run(t.Context(), o); !errors.Is(err, broken) || out.Len() > 0 {
-				t.Errorf("error %v, stdout %q", err, out)
+			o, err := cmdtest.Parse(t, newCmd)
+			if err != nil {
+				t.Fatal(err)
 			}
+			f, s := &fake{}, cmdtest.NewStreams()
+			o.IO, o.Console, o.Engine = s.IO, s.Console, func() (Pauser, error) { return f, nil }
+			if err := run(t.Context(), o); err != nil || f.title != name {
+				t.Fatalf("%s: %v", f.title, err)
+			}
+			s.WantOut(t, name+".txt")
+			s.WantErrOut(t, "==> Cluster")
+
+			s.Out.Reset()
+			f.err = broken
+			if err := run(t.Context(), o); !errors.Is(err, broken) {
+				t.Errorf("without a cluster: %v", err)
+			}
+			o.Engine = func() (Pauser, error) { return nil, broken }
+			if err := run(t.Context(), o); !errors.Is(err, broken) {
+				t.Errorf("without an engine: %v", err)
+			}
+			s.WantOut(t, "")
 		})
 	}
 }

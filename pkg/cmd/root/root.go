@@ -17,7 +17,6 @@ import (
 	"labctl.dev/labctl/pkg/cmd/logs"
 	"labctl.dev/labctl/pkg/cmd/open"
 	"labctl.dev/labctl/pkg/cmd/pause"
-	"labctl.dev/labctl/pkg/cmd/resume"
 	"labctl.dev/labctl/pkg/cmd/shell"
 	"labctl.dev/labctl/pkg/cmd/status"
 	"labctl.dev/labctl/pkg/cmd/up"
@@ -66,7 +65,7 @@ func NewCmd(f *cmdutil.Factory) *cobra.Command {
 	}
 	add(learn, list.NewCmd(f, nil), up.NewCmd(f, nil), down.NewCmd(f, nil), status.NewCmd(f, nil),
 		open.NewCmd(f, nil), shell.NewCmd(f, nil), logs.NewCmd(f, nil))
-	add(machine, doctor.NewCmd(f, nil), images.NewCmd(f), pause.NewCmd(f, nil), resume.NewCmd(f, nil),
+	add(machine, doctor.NewCmd(f, nil), images.NewCmd(f), pause.NewCmd(f, nil), pause.NewResumeCmd(f, nil),
 		kubeconfig.NewCmd(f, nil), version.NewCmd(f, nil))
 	cmd.SetHelpCommandGroupID(machine)
 	cmd.SetCompletionCommandGroupID(machine)

@@ -7,10 +7,9 @@ import (
 	"io"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/kube"
@@ -18,38 +17,15 @@ import (
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		args []string
-		want engine.ShellOptions
-		code int
-	}{
-		"no lab":    {code: clierr.CodeUsage},
-		"a shell":   {args: []string{"x"}, want: engine.ShellOptions{Lab: "x", Argv: []string{}}},
-		"a command": {args: []string{"x", "--", "mlflow", "runs", "--help"}, want: engine.ShellOptions{Lab: "x", Argv: []string{"mlflow", "runs", "--help"}}},
+	cmdtest.Lines(t, NewCmd, func(o *Options) engine.ShellOptions { return o.Shell }, map[string]cmdtest.Line[engine.ShellOptions]{
+		"no lab":    {Code: clierr.CodeUsage},
+		"a shell":   {Args: []string{"x"}, Want: engine.ShellOptions{Lab: "x", Argv: []string{}}},
+		"a command": {Args: []string{"x", "--", "mlflow", "runs", "--help"}, Want: engine.ShellOptions{Lab: "x", Argv: []string{"mlflow", "runs", "--help"}}},
 		"another cluster": {
-			args: []string{"x", "--context", "c", "--", "ls"},
-			want: engine.ShellOptions{Lab: "x", Argv: []string{"ls"}, Target: engine.Target{Context: "c"}},
+			Args: []string{"x", "--context", "c", "--", "ls"},
+			Want: engine.ShellOptions{Lab: "x", Argv: []string{"ls"}, Target: engine.Target{Context: "c"}},
 		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got engine.ShellOptions
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = o.Shell
-				return nil
-			})
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code {
-				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 // fake is a workbench that repeats what it reads.
@@ -84,11 +60,11 @@ func TestRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, in, out, errOut := iostreams.Test()
-			streams.SetTTY(tt.tty)
-			in.WriteString("hello")
+			s := cmdtest.NewStreams()
+			s.IO.SetTTY(tt.tty)
+			s.In.WriteString("hello")
 			f := &fake{err: tt.err}
-			o := &Options{IO: streams, Shell: engine.ShellOptions{Lab: "x", Argv: tt.argv}, Engine: func() (Sheller, error) { return f, nil }}
+			o := &Options{IO: s.IO, Shell: engine.ShellOptions{Lab: "x", Argv: tt.argv}, Engine: func() (Sheller, error) { return f, nil }}
 			err := run(t.Context(), o)
 			var reported *cmdutil.ReportedError
 			switch {
@@ -99,8 +75,8 @@ func TestRun(t *testing.T) {
 			case !errors.Is(err, tt.err):
 				t.Errorf("error %v, want %v", err, tt.err)
 			}
-			if out.String() != "hello" || errOut.String() != "complaint" || f.tty {
-				t.Errorf("stdout %q, stderr %q, terminal %v", out, errOut, f.tty)
+			if s.Out.String() != "hello" || s.ErrOut.String() != "complaint" || f.tty {
+				t.Errorf("stdout %q, stderr %q, terminal %v", s.Out, s.ErrOut, f.tty)
 			}
 		})
 	}
@@ -109,13 +85,13 @@ func TestRun(t *testing.T) {
 func TestRunWithoutEngineOrTerminal(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	streams, _, _, _ := iostreams.Test()
-	o := &Options{IO: streams, Engine: func() (Sheller, error) { return nil, broken }}
+	s := cmdtest.NewStreams()
+	o := &Options{IO: s.IO, Engine: func() (Sheller, error) { return nil, broken }}
 	if err := run(t.Context(), o); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 	// A shell takes the terminal over, which a buffer is not.
-	streams.SetTTY(true)
+	s.IO.SetTTY(true)
 	o.Engine = func() (Sheller, error) { return &fake{}, nil }
 	if err := run(t.Context(), o); err == nil {
 		t.Error("a buffer became a terminal")

@@ -5,13 +5,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"labctl.dev/labctl/pkg/clierr"
-	"labctl.dev/labctl/pkg/cmdutil"
+	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
-	"labctl.dev/labctl/pkg/internal/golden"
-	"labctl.dev/labctl/pkg/iostreams"
 	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/ui"
 )
@@ -25,35 +21,12 @@ type given struct {
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		args []string
-		want given
-		code int
-	}{
-		"all":             {want: given{Output: ui.Text}},
-		"a lab":           {args: []string{"x"}, want: given{Lab: "x", Output: ui.Text}},
-		"another cluster": {args: []string{"x", "--kubeconfig", "k", "-o", "json"}, want: given{"x", engine.Target{Kubeconfig: "k"}, ui.JSON}},
-		"two labs":        {args: []string{"x", "y"}, code: clierr.CodeUsage},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			streams, _, _, _ := iostreams.Test()
-			var got given
-			cmd := NewCmd(&cmdutil.Factory{IO: streams}, func(_ context.Context, o *Options) error {
-				got = given{o.Lab, o.Target, o.Output}
-				return nil
-			})
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
-			cmd.SetArgs(append([]string{}, tt.args...)) // nil means those of the process
-			if err := cmd.ExecuteContext(t.Context()); clierr.Code(err) != tt.code {
-				t.Fatalf("exit code %d, want %d: %v", clierr.Code(err), tt.code, err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-		})
-	}
+	cmdtest.Lines(t, NewCmd, func(o *Options) given { return given{o.Lab, o.Target, o.Output} }, map[string]cmdtest.Line[given]{
+		"all":             {Want: given{Output: ui.Text}},
+		"a lab":           {Args: []string{"x"}, Want: given{Lab: "x", Output: ui.Text}},
+		"another cluster": {Args: []string{"x", "--kubeconfig", "k", "-o", "json"}, Want: given{"x", engine.Target{Kubeconfig: "k"}, ui.JSON}},
+		"two labs":        {Args: []string{"x", "y"}, Code: clierr.CodeUsage},
+	})
 }
 
 // fake is an engine with a fixed answer.
@@ -98,15 +71,13 @@ func TestRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, errOut := iostreams.Test()
-			o := &Options{IO: streams, Lab: tt.lab, Output: tt.output, Engine: func() (Stater, error) { return fake{res: &tt.res}, nil }}
+			s := cmdtest.NewStreams()
+			o := &Options{IO: s.IO, Lab: tt.lab, Output: tt.output, Engine: func() (Stater, error) { return fake{res: &tt.res}, nil }}
 			if err := run(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
-			golden.Equal(t, out.Bytes(), name)
-			if errOut.Len() > 0 {
-				t.Errorf("stderr has %q", errOut)
-			}
+			s.WantOut(t, name)
+			s.WantErrOut(t)
 		})
 	}
 }
@@ -121,13 +92,11 @@ func TestRunFails(t *testing.T) {
 	for name, engine := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			streams, _, out, _ := iostreams.Test()
-			if err := run(t.Context(), &Options{IO: streams, Engine: engine}); !errors.Is(err, broken) {
+			s := cmdtest.NewStreams()
+			if err := run(t.Context(), &Options{IO: s.IO, Engine: engine}); !errors.Is(err, broken) {
 				t.Errorf("error %v", err)
 			}
-			if out.Len() > 0 {
-				t.Errorf("stdout has %q", out)
-			}
+			s.WantOut(t, "")
 		})
 	}
 }
