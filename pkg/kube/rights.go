@@ -77,27 +77,39 @@ func (c *Client) Require(ctx context.Context, rights []Right) error {
 	}
 }
 
-// LabRights are what installing and using a lab in a namespace takes. makes
-// says that the namespace has to be made first.
+// LabRights are what it takes to install and use a lab in a namespace, to reset
+// it and to practise in it. makes says that the namespace has to be made first.
 func LabRights(namespace string, makes bool) []Right {
 	var rights []Right
 	if makes {
 		rights = append(rights, Right{Verb: "create", Resource: "namespaces"}, Right{Verb: "delete", Resource: "namespaces"})
 	}
-	add := func(group string, verbs []string, resources ...string) {
+	add := func(group, verbs string, resources ...string) {
 		for _, res := range resources {
-			for _, v := range verbs {
+			for v := range strings.FieldsSeq(verbs) {
 				rights = append(rights, Right{Verb: v, Group: group, Resource: res, Namespace: namespace})
 			}
 		}
 	}
-	manage := []string{"create", "delete", "list", "watch", "patch"}
-	add("", manage, "secrets", "services", "configmaps", "persistentvolumeclaims")
+	// Its annotations say how far up and reset are.
+	add("", "get patch", "namespaces")
+	// What labs are made of, and what solutions and faults make and change.
+	const manage = "get list watch create update patch delete"
+	add("", manage, "secrets", "services", "configmaps", "persistentvolumeclaims", "serviceaccounts")
 	add("apps", manage, "deployments", "statefulsets")
-	add("batch", manage, "jobs")
-	add("", []string{"list", "watch"}, "pods", "events")
-	add("apps", []string{"list", "watch"}, "replicasets", "daemonsets")
-	add("", []string{"get"}, "pods/log")
-	add("", []string{"create"}, "pods/exec", "pods/portforward")
+	add("batch", manage, "jobs", "cronjobs")
+	add("rbac.authorization.k8s.io", manage, "roles", "rolebindings")
+	add("networking.k8s.io", manage, "networkpolicies")
+	add("policy", manage, "poddisruptionbudgets")
+	add("autoscaling", manage, "horizontalpodautoscalers")
+	// Restarts, and pods that a learner makes by hand.
+	add("", "get list watch delete", "pods")
+	add("", "list watch", "events")
+	add("apps", "list watch", "replicasets", "daemonsets")
+	add("", "get", "pods/log")
+	add("", "create", "pods/exec", "pods/portforward")
+	// Checks ask the lab's services through the API server, one active at a time.
+	add("", "get create", "services/proxy")
+	add("coordination.k8s.io", "get create update delete", "leases")
 	return rights
 }
