@@ -44,6 +44,18 @@ func IDs() []string {
 	return out
 }
 
+// Advice gives what may help against the known error of that id, and nothing
+// for an id that is not known.
+func Advice(id string) []string {
+	var out []string
+	for _, e := range table() {
+		if e.id == id && !slices.Contains(out, e.hint) {
+			out = append(out, e.hint)
+		}
+	}
+	return out
+}
+
 // Annotate gives err the operation, the id and the advice of the known error in
 // its text. A hint that err already carries is kept; nil stays nil.
 func Annotate(err error, op string) error {
