@@ -91,3 +91,13 @@ func (r *Record) touch(now time.Time) {
 func (r *Record) empty() bool {
 	return len(r.Checks) == 0 && len(r.Hints) == 0 && len(r.Solved) == 0 && len(r.Faults) == 0
 }
+
+// Latest gives the record that was written last, whatever the installation, for
+// commands that work without the lab. It is empty when there is none.
+func Latest(dir *state.Dir, lab string) (Record, error) {
+	var f file
+	if _, err := dir.ReadRecord(state.Progress, lab, &f); err != nil {
+		return Record{}, clierr.Wrap(err, "read your progress in "+lab, "")
+	}
+	return f.Current, nil
+}

@@ -48,6 +48,16 @@ func TestStore(t *testing.T) {
 	if got := open(t, root, "one", after(3)).Record(); len(got.Hints) != 1 || !got.Started.Equal(day) || got.Installation != "one" {
 		t.Errorf("read back %+v", got)
 	}
+	dir, err := state.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := progress.Latest(dir, "x"); err != nil || len(got.Hints) != 1 {
+		t.Errorf("latest %+v, %v", got, err)
+	}
+	if got, err := progress.Latest(dir, "y"); err != nil || got.Lab != "" {
+		t.Errorf("latest of a lab without progress %+v, %v", got, err)
+	}
 	info, err := os.Stat(filepath.Join(root, "progress", "x.json"))
 	if err != nil || info.Mode().Perm()&0o077 != 0 {
 		t.Errorf("file %v, %v", info, err)
