@@ -39,12 +39,12 @@ def default_url() -> str:
 
 
 def payload(table: Table) -> dict[str, Any]:
-    """Returns an infer request: each column is one input of shape [rows], categories BYTES, numbers FP64."""
+    """Returns an infer request with an id of its own: each column is one input of shape [rows], categories BYTES, numbers FP64."""
     inputs = []
     for name, values in table.items():
         kind = "BYTES" if name in CATEGORICAL else "FP64"
         inputs.append({"name": name, "shape": [len(values)], "datatype": kind, "data": list(values)})
-    return {"inputs": inputs}
+    return {"id": os.urandom(8).hex(), "inputs": inputs}
 
 
 def ask(table: Table, url: str | None = None, seconds: float = ASK_SECONDS) -> Prediction:
@@ -53,7 +53,8 @@ def ask(table: Table, url: str | None = None, seconds: float = ASK_SECONDS) -> P
     said = answer.json()
     if answer.status != 200 or not isinstance(said, dict):
         reason = said.get("error", answer.text) if isinstance(said, dict) else answer.text
-        raise ToolError(f"predictor answered HTTP {answer.status}: {str(reason).strip()[:300]}")
+        first = (str(reason).strip().splitlines() or ["no message"])[0][:300]
+        raise ToolError(f"predictor answered HTTP {answer.status}: {first}")
     if not said.get("model_version"):
         raise ToolError("predictor's answer names no model_version")
     outputs = said.get("outputs") or [{}]
