@@ -13,11 +13,15 @@ import (
 	"labctl.dev/labctl/pkg/cmd/down"
 	"labctl.dev/labctl/pkg/cmd/images"
 	"labctl.dev/labctl/pkg/cmd/kubeconfig"
+	"labctl.dev/labctl/pkg/cmd/lint"
 	"labctl.dev/labctl/pkg/cmd/list"
 	"labctl.dev/labctl/pkg/cmd/logs"
+	"labctl.dev/labctl/pkg/cmd/newlab"
 	"labctl.dev/labctl/pkg/cmd/open"
 	"labctl.dev/labctl/pkg/cmd/pause"
+	"labctl.dev/labctl/pkg/cmd/render"
 	"labctl.dev/labctl/pkg/cmd/shell"
+	"labctl.dev/labctl/pkg/cmd/smoke"
 	"labctl.dev/labctl/pkg/cmd/status"
 	"labctl.dev/labctl/pkg/cmd/up"
 	"labctl.dev/labctl/pkg/cmd/version"
@@ -55,8 +59,9 @@ func NewCmd(f *cmdutil.Factory) *cobra.Command {
 	pf.BoolVar(&f.Global.Debug, "debug", false, "print what happens inside (implies --plain)")
 	_ = cmd.MarkPersistentFlagDirname("labs-dir")
 
-	const learn, machine = "learn", "machine"
-	cmd.AddGroup(&cobra.Group{ID: learn, Title: "Labs:"}, &cobra.Group{ID: machine, Title: "Machine:"})
+	const learn, machine, author = "learn", "machine", "author"
+	cmd.AddGroup(&cobra.Group{ID: learn, Title: "Labs:"}, &cobra.Group{ID: machine, Title: "Machine:"},
+		&cobra.Group{ID: author, Title: "Authors:"})
 	add := func(group string, list ...*cobra.Command) {
 		for _, c := range list {
 			c.GroupID = group
@@ -67,6 +72,7 @@ func NewCmd(f *cmdutil.Factory) *cobra.Command {
 		open.NewCmd(f, nil), shell.NewCmd(f, nil), logs.NewCmd(f, nil))
 	add(machine, doctor.NewCmd(f, nil), images.NewCmd(f), pause.NewCmd(f, nil), pause.NewResumeCmd(f, nil),
 		kubeconfig.NewCmd(f, nil), version.NewCmd(f, nil))
+	add(author, newlab.NewCmd(f, nil), lint.NewCmd(f, nil), render.NewCmd(f, nil), smoke.NewCmd(f, nil))
 	cmd.SetHelpCommandGroupID(machine)
 	cmd.SetCompletionCommandGroupID(machine)
 	addTopics(cmd)
