@@ -5,6 +5,7 @@ It must be imported after `model_server.bare_kserve`.
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Final
 
 import numpy as np
@@ -59,7 +60,8 @@ class Predictor(Model):  # type: ignore[misc]
         for score in scores:
             self.scores.observe(score)
         output = InferOutput(OUTPUT, [len(scores)], "FP64", data=scores.tolist())
-        return InferResponse(response_id=payload.id, model_name=self.name, model_version=self.version, infer_outputs=[output])
+        # The protocol lets a client leave the id out; KServe's answer does not.
+        return InferResponse(response_id=payload.id or uuid.uuid4().hex, model_name=self.name, model_version=self.version, infer_outputs=[output])
 
     def rows(self, payload: Any) -> pd.DataFrame:
         """Returns the request's tensors as the model's input; columns that it does not know are nobody's mistake."""

@@ -252,6 +252,12 @@ def test_it_answers_with_version_and_scores(server: str) -> None:
     assert output["data"] == expected.tolist()
 
 
+def test_a_request_needs_no_id(server: str) -> None:
+    status, answer = call(server, "/v2/models/flight-delay/infer", {"inputs": [HOUR, CARRIER]})
+    assert status == 200
+    assert answer["id"]
+
+
 @pytest.mark.parametrize(
     ("tensors", "reason"),
     [
