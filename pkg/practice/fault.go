@@ -22,15 +22,15 @@ const settleAfter = 30 * time.Second
 
 // FaultReport is a drill that is in progress, or has just ended.
 type FaultReport struct {
-	ID       string    `json:"id"`
-	Title    string    `json:"title"`
+	ID string `json:"id"`
+	// Title and Cause are told once the fault is repaired.
+	Title    string    `json:"title,omitempty"`
 	Story    string    `json:"story"`
 	Symptoms []string  `json:"symptoms,omitempty"`
 	Injected time.Time `json:"injected"`
 	Detected time.Time `json:"detected,omitzero"`
 	Fixed    time.Time `json:"fixed,omitzero"`
-	// Cause is told once the fault is repaired.
-	Cause string `json:"cause,omitempty"`
+	Cause    string    `json:"cause,omitempty"`
 	// Note tells whether the root cause was written down.
 	Note   bool `json:"note"`
 	Earned int  `json:"earned"`
@@ -66,11 +66,11 @@ func settle(l *lab.Lab, r *progress.Record, results []check.Result, note bool, a
 
 func faultReport(f *lab.Fault, d progress.FaultDrill) *FaultReport {
 	rep := &FaultReport{
-		ID: f.ID, Title: f.Title, Story: f.Story, Symptoms: f.Symptoms,
+		ID: f.ID, Story: f.Story, Symptoms: f.Symptoms,
 		Injected: d.Injected, Detected: d.Detected, Fixed: d.Fixed, Note: d.Note,
 	}
 	if !d.Fixed.IsZero() {
-		rep.Cause = f.Cause
+		rep.Title, rep.Cause = f.Title, f.Cause
 	}
 	return rep
 }

@@ -219,7 +219,8 @@ func (p *Practice) faultLadder(ctx context.Context, s *session, sink ui.Sink) (l
 	if !ok {
 		return ladder{}, nil, clierr.New("labctl fix "+s.Name, "this version of the lab has no fault %q", d.ID)
 	}
-	l := ladder{fault: f.ID, title: f.Title, points: progress.FaultPoints, hints: f.Hints}
+	// The title tells too much.
+	l := ladder{fault: f.ID, title: "the fault", points: progress.FaultPoints, hints: f.Hints}
 	if !slices.ContainsFunc(f.Hints, func(h lab.Hint) bool { return h.When != "" }) {
 		return l, nil, nil
 	}

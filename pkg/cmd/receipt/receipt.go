@@ -38,10 +38,13 @@ type Options struct {
 	Output  ui.Format
 }
 
-// result is the JSON form of a receipt that was issued.
+// result is the JSON form of a receipt that was issued: where it is, and what
+// is in it.
 type result struct {
-	File    string          `json:"file"`
-	Receipt json.RawMessage `json:"receipt"`
+	File      string          `json:"file"`
+	Receipt   json.RawMessage `json:"receipt"`
+	Key       string          `json:"key"`
+	Signature string          `json:"signature"`
 }
 
 // NewCmd makes the command. runF replaces the work in tests.
@@ -113,7 +116,12 @@ func run(ctx context.Context, o *Options) error {
 	if o.Out != "" {
 		file = o.Out
 	}
-	return ui.Write(o.IO.Out, o.Output, result{file, r.Content}, func(w io.Writer) error {
+	var res result
+	if err := json.Unmarshal(r.Content, &res); err != nil {
+		return clierr.Wrap(err, "read the receipt", "")
+	}
+	res.File = file
+	return ui.Write(o.IO.Out, o.Output, res, func(w io.Writer) error {
 		p := ui.NewPrinter(w)
 		summary(p, r.Document)
 		p.Linef("")

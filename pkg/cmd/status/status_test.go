@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/cmdutil/cmdtest"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/kube"
+	"labctl.dev/labctl/pkg/practice"
+	"labctl.dev/labctl/pkg/progress"
 	"labctl.dev/labctl/pkg/ui"
 )
 
@@ -37,6 +40,30 @@ type fake struct {
 
 func (f fake) Status(context.Context, string, engine.Target) (*engine.Status, error) {
 	return f.res, f.err
+}
+
+// tasker knows the tasks of one lab.
+type tasker struct{ view practice.Overview }
+
+func (k tasker) Tasks(_ context.Context, lab string, _ engine.Target) (*practice.Overview, error) {
+	if lab != "model-registry" {
+		return nil, errors.New("no history")
+	}
+	return &k.view, nil
+}
+
+func overview() practice.Overview {
+	return practice.Overview{
+		Tasks: []progress.TaskScore{
+			{ID: "register", Title: "Register the run you would defend", State: progress.TaskPassed, Passed: true, Earned: 12, Now: 12, Max: 12, Reachable: 12},
+			{ID: "aliases", Title: "Aliases carry the lifecycle", State: progress.TaskRegressed, Passed: true, Regressed: true, Earned: 8, Now: 3, Max: 8, Reachable: 8, Lost: []string{"MR2a"}},
+			{ID: "pin", Title: "Pin the deployment", State: progress.TaskSolved, Passed: true, Solved: true, Max: 14},
+			{ID: "promote", Title: "Promotion as code", State: progress.TaskOpen, Max: 16, Reachable: 16},
+		},
+		Score: practice.Score{Earned: 20, Max: 50, BonusMax: 24},
+		Fault: &practice.FaultReport{ID: "registry-down", Story: "Registry is down. Are we down?", Injected: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)},
+		Next:  &practice.Next{Command: "labctl check model-registry", Text: "tells when the fault is repaired"},
+	}
 }
 
 func TestRun(t *testing.T) {
@@ -72,7 +99,7 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := cmdtest.NewStreams()
-			o := &Options{IO: s.IO, Lab: tt.lab, Output: tt.output, Engine: func() (Stater, error) { return fake{res: &tt.res}, nil }}
+			o := &Options{IO: s.IO, Lab: tt.lab, Output: tt.output, Engine: func() (Stater, error) { return fake{res: &tt.res}, nil }, Practice: func() (Tasker, error) { return tasker{overview()}, nil }}
 			if err := run(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
