@@ -64,7 +64,7 @@ func TestPlan(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	got := slices.Sorted(slices.Values(p.images))
-	if diff := cmp.Diff([]string{"mlflow", "model-registry-seed", "objectstore", "postgres", "workbench"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"mlflow", "model-registry-seed", "model-server", "objectstore", "postgres", "workbench"}, got); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)
 	}
 	if p.claims != 2 {
