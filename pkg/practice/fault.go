@@ -110,7 +110,7 @@ func shows(f *lab.Fault, results []check.Result) sight {
 // read is no trouble: the note is a bonus.
 func (p *Practice) hasNote(ctx context.Context, s *session) bool {
 	r := s.store.Record()
-	if r.OpenFault() == nil {
+	if r.OpenFault() == nil || s.Client == nil {
 		return false
 	}
 	cm, err := s.Client.Clientset.CoreV1().ConfigMaps(s.Namespace).Get(ctx, noteConfigMap, metav1.GetOptions{})
