@@ -22,6 +22,13 @@ func (r *run) drills() {
 		for j, n := range t.NearMisses {
 			r.nearMiss(i, fieldOf(fieldOf("tasks", i)+".nearMisses", j), n)
 		}
+		for j, a := range t.Alternatives {
+			// The next one would begin on a task that is done, and prove nothing.
+			if j < len(t.Alternatives)-1 && len(a.Undo) == 0 {
+				r.add("alternative-undo", Error, fieldOf(fieldOf("tasks", i)+".alternatives", j),
+					"needs `undo`, because %s begins where it ends", t.Alternatives[j+1].ID)
+			}
+		}
 	}
 	if len(r.lab.Tasks) == 0 {
 		return

@@ -12,6 +12,22 @@ import (
 	"labctl.dev/labctl/pkg/scaffold"
 )
 
+const laterTask = `  - id: later
+    title: Later
+    why: So.
+    brief: tasks/greet.md
+    names: [ConfigMap/greeting]
+    checks:
+      - id: DE2a
+        points: 1
+        kube: {apiVersion: v1, kind: ConfigMap, name: greeting}
+        expect: has(object.data.more)
+        values: {found: object.data.more, expected: "'more'"}
+        fail: "It is {found}."
+    hints: [{level: 1, text: a}, {level: 2, text: b}, {level: 3, text: c}]
+    solution: [{apply: solutions/greeting.yaml}]
+`
+
 // change is one mistake that is made in a new lab.
 type change struct {
 	file, old, new string
@@ -138,6 +154,8 @@ func TestFindings(t *testing.T) {
 		{"message without found", []change{{spec, "The workbench reads {found} in", "The workbench reads something in"}}},
 
 		{"essential check without a drill", []change{{spec, "mustFail: [DE1a, DE1b]", "mustFail: [DE1b]"}, {spec, "fails: [DE1a, DE1b]", "fails: [DE1b]"}}},
+		{"alternative that leaves the task done", []change{{spec, "    alternatives:\n", "    alternatives:\n      - {id: by-file, steps: [{apply: solutions/greeting.yaml}]}\n"}}},
+		{"near-miss of a later check", []change{{spec, "faults:\n", laterTask + "faults:\n"}, {spec, "mustFail: [DE1a, DE1b]", "mustFail: [DE1a, DE2a]"}}},
 		{"fault without words", []change{{spec, "    cause: Somebody deleted the ConfigMap greeting.\n", ""}}},
 
 		{"no chart", []change{{chart, "", ""}}},
