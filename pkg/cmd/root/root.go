@@ -9,8 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl.dev/labctl/pkg/clierr"
+	"labctl.dev/labctl/pkg/cmd/breaker"
+	"labctl.dev/labctl/pkg/cmd/check"
 	"labctl.dev/labctl/pkg/cmd/doctor"
 	"labctl.dev/labctl/pkg/cmd/down"
+	"labctl.dev/labctl/pkg/cmd/explain"
+	"labctl.dev/labctl/pkg/cmd/fix"
+	"labctl.dev/labctl/pkg/cmd/hint"
 	"labctl.dev/labctl/pkg/cmd/images"
 	"labctl.dev/labctl/pkg/cmd/kubeconfig"
 	"labctl.dev/labctl/pkg/cmd/lint"
@@ -19,10 +24,14 @@ import (
 	"labctl.dev/labctl/pkg/cmd/newlab"
 	"labctl.dev/labctl/pkg/cmd/open"
 	"labctl.dev/labctl/pkg/cmd/pause"
+	"labctl.dev/labctl/pkg/cmd/receipt"
 	"labctl.dev/labctl/pkg/cmd/render"
+	"labctl.dev/labctl/pkg/cmd/reset"
 	"labctl.dev/labctl/pkg/cmd/shell"
 	"labctl.dev/labctl/pkg/cmd/smoke"
+	"labctl.dev/labctl/pkg/cmd/solve"
 	"labctl.dev/labctl/pkg/cmd/status"
+	"labctl.dev/labctl/pkg/cmd/task"
 	"labctl.dev/labctl/pkg/cmd/up"
 	"labctl.dev/labctl/pkg/cmd/version"
 	"labctl.dev/labctl/pkg/cmdutil"
@@ -41,7 +50,8 @@ func NewCmd(f *cmdutil.Factory) *cobra.Command {
 		Example: heredoc.Doc(`
 			labctl list
 			labctl up model-registry
-			labctl open model-registry mlflow
+			labctl task model-registry
+			labctl check model-registry
 			labctl down model-registry
 		`),
 		SilenceErrors: true,
@@ -59,8 +69,8 @@ func NewCmd(f *cmdutil.Factory) *cobra.Command {
 	pf.BoolVar(&f.Global.Debug, "debug", false, "print what happens inside (implies --plain)")
 	_ = cmd.MarkPersistentFlagDirname("labs-dir")
 
-	const learn, machine, author = "learn", "machine", "author"
-	cmd.AddGroup(&cobra.Group{ID: learn, Title: "Labs:"}, &cobra.Group{ID: machine, Title: "Machine:"},
+	const learn, practise, machine, author = "learn", "practise", "machine", "author"
+	cmd.AddGroup(&cobra.Group{ID: learn, Title: "Labs:"}, &cobra.Group{ID: practise, Title: "Practice:"}, &cobra.Group{ID: machine, Title: "Machine:"},
 		&cobra.Group{ID: author, Title: "Authors:"})
 	add := func(group string, list ...*cobra.Command) {
 		for _, c := range list {
@@ -69,7 +79,9 @@ func NewCmd(f *cmdutil.Factory) *cobra.Command {
 		}
 	}
 	add(learn, list.NewCmd(f, nil), up.NewCmd(f, nil), down.NewCmd(f, nil), status.NewCmd(f, nil),
-		open.NewCmd(f, nil), shell.NewCmd(f, nil), logs.NewCmd(f, nil))
+		open.NewCmd(f, nil), shell.NewCmd(f, nil), logs.NewCmd(f, nil), reset.NewCmd(f, nil))
+	add(practise, task.NewCmd(f, nil), check.NewCmd(f, nil), hint.NewCmd(f, nil), solve.NewCmd(f, nil),
+		breaker.NewCmd(f, nil), fix.NewCmd(f, nil), explain.NewCmd(f, nil), receipt.NewCmd(f, nil))
 	add(machine, doctor.NewCmd(f, nil), images.NewCmd(f), pause.NewCmd(f, nil), pause.NewResumeCmd(f, nil),
 		kubeconfig.NewCmd(f, nil), version.NewCmd(f, nil))
 	add(author, newlab.NewCmd(f, nil), lint.NewCmd(f, nil), render.NewCmd(f, nil), smoke.NewCmd(f, nil))
