@@ -101,7 +101,7 @@ def apply(pin: Pin, manager: str, name: str = NAME, *, dry_run: bool = False) ->
 def wait(name: str = NAME, seconds: int = ROLLOUT_SECONDS) -> None:
     """Waits until all pods are those of the newest template and ready; says what holds them up if they are not in time."""
     try:
-        kubernetes.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={seconds}s", seconds=seconds)
+        kubernetes.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={seconds}s", seconds=seconds + kubernetes.CALL_SECONDS)
     except ToolError as error:
         causes = [cause for pod in pods(find(name)) if (cause := obstacle(pod))]
         raise ToolError(f"Deployment {name} is not rolled out: {'; '.join(causes) or error}") from error

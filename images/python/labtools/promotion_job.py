@@ -36,7 +36,9 @@ def run(registry: Registry, candidate: str) -> Result:
         return result
     if found is not None and condition(found) is not None:
         output.say(f"replacing Job {name} of an earlier promotion")
-        kubernetes.kubectl("delete", "job", name, "--wait=true", "--cascade=foreground", f"--timeout={DELETE_SECONDS}s", seconds=DELETE_SECONDS)
+        kubernetes.kubectl(
+            "delete", "job", name, "--wait=true", "--cascade=foreground", f"--timeout={DELETE_SECONDS}s", seconds=DELETE_SECONDS + kubernetes.CALL_SECONDS
+        )
         found = None
     if found is None:
         kubernetes.create([manifest(candidate, name)])

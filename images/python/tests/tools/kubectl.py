@@ -105,6 +105,8 @@ def run_job(name, item):
 
 
 def main():
+    if option("request-timeout"):
+        fail("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
     words = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     match words[0]:
         case "get":
