@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -204,6 +205,35 @@ func TestObjects(t *testing.T) {
 	objects, err := c.Objects(t.Context(), "demo")
 	if err != nil || len(objects) != 1 || objects[0].GetName() != "old" || objects[0].GetNamespace() != "ns" {
 		t.Errorf("got %v, %v", objects, err)
+	}
+}
+
+// TestInstalled: an object that is put back must be what Helm put there, to the
+// last newline of a text.
+func TestInstalled(t *testing.T) {
+	t.Parallel()
+	objects, err := parse("---\n# Source: a\n---\n# Source: b\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata:\n  text: |\n    one\n"+
+		"---\n# Source: a\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: other}\ndata:\n  text: |\n    two\n", "ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range objects {
+		got = append(got, fmt.Sprintf("%s/%s %q", o.GetNamespace(), o.GetName(), o.Object["data"].(map[string]any)["text"]))
+	}
+	if diff := cmp.Diff([]string{`ns/b "one\n"`, `other/a "two\n"`}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	cl := newCluster()
+	cl.put(t, 1, helm.StatusDeployed)
+	objects, err = cl.client().Installed(t.Context(), "demo")
+	if err != nil || len(objects) != 1 {
+		t.Fatalf("%v, %v", objects, err)
+	}
+	want := map[string]string{"meta.helm.sh/release-name": "demo", "meta.helm.sh/release-namespace": "ns"}
+	if diff := cmp.Diff(want, objects[0].GetAnnotations()); diff != "" || objects[0].GetLabels()["app.kubernetes.io/managed-by"] != "Helm" {
+		t.Errorf("%v (-want +got):\n%s", objects[0].GetLabels(), diff)
 	}
 }
 

@@ -1,17 +1,19 @@
 package release
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
-	"sort"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/releaseutil"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
 
@@ -71,15 +73,19 @@ func Render(ctx context.Context, c *Chart, opts RenderOptions) (Manifests, error
 
 // parse splits a manifest, in its order, and fills in the namespace.
 func parse(manifest, namespace string) ([]Object, error) {
-	docs := releaseutil.SplitManifests(manifest)
-	keys := make([]string, 0, len(docs))
-	for k := range docs {
-		keys = append(keys, k)
-	}
-	sort.Sort(releaseutil.BySplitManifestsOrder(keys))
+	// Not Helm's own splitter, which takes the last newline of each document off,
+	// and with it that of a text in a ConfigMap.
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(manifest)))
 	var objects []Object
-	for _, k := range keys {
-		data, err := yaml.YAMLToJSON([]byte(docs[k]))
+	for {
+		doc, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read manifest: %w", err)
+		}
+		data, err := yaml.YAMLToJSON(doc)
 		if err != nil {
 			return nil, fmt.Errorf("read manifest: %w", err)
 		}
@@ -95,7 +101,6 @@ func parse(manifest, namespace string) ([]Object, error) {
 		}
 		objects = append(objects, o)
 	}
-	return objects, nil
 }
 
 // plain copies values and makes them what a YAML file would give, because
