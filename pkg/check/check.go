@@ -89,4 +89,3 @@ type Request struct {
 	// OnWaiting gets a check that fails and is tried again, one at a time.
 	OnWaiting func(Result)
 }
-

@@ -64,32 +64,40 @@ func (r *Runner) judge(ctx context.Context, c *compiled, s *seen) Result {
 		return res
 	}
 	res.Look = c.Look
-	silent := cmp.Or(s.silent, blind)
+	silent := cmp.Or(s.silent, blind, mute(c, s.evidence))
 	vars["values"] = values
-	message := ""
-	for i, f := range c.Fail {
-		if when := c.cases[i]; when != nil {
-			if hit, err := when.Bool(ctx, vars); err != nil || !hit {
-				continue
-			}
-		} else if silent != "" {
-			break // a text about values says nothing where none could be read
-		}
-		message, res.NearMiss = render(f.Text, values, res.Where), f.NearMiss
-		break
+	var message string
+	if blind == "" {
+		message, res.NearMiss = r.said(ctx, c, vars, silent == "")
+		message = render(message, values, res.Where)
 	}
 	if message == "" {
-		message = "Found {found}, expected {expected} ({where})."
-		if silent != "" {
-			message = sentence(silent)
-		}
-		message = render(message, values, res.Where)
+		message = sentence(oneLine(silent))
 	}
 	if silent != "" && !strings.Contains(message, silent) {
 		detail = append(detail, sentence(silent))
 	}
 	res.Message, res.Detail = fit(message, detail)
 	return res
+}
+
+// said gives the author's words for what was seen: those of the first case that
+// holds. The last case has no condition, and speaks of values: where none could
+// be read it says nothing.
+func (r *Runner) said(ctx context.Context, c *compiled, vars map[string]any, values bool) (message, nearMiss string) {
+	for i, f := range c.Fail {
+		if when := c.cases[i]; when == nil && values {
+			return f.Text, f.NearMiss
+		} else if when != nil {
+			if hit, err := when.Bool(ctx, vars); err == nil && hit {
+				return f.Text, f.NearMiss
+			}
+		}
+	}
+	if values {
+		return "Found {found}, expected {expected} ({where}).", ""
+	}
+	return "", ""
 }
 
 // vars are what the check's expressions see.
@@ -132,6 +140,21 @@ func unseen(c *compiled, evidence map[string]map[string]any) string {
 			return fmt.Sprintf("%s gives an answer that can't be read (status %d)", component, status)
 		case status >= http.StatusInternalServerError:
 			return fmt.Sprintf("%s answers with error %d", component, status)
+		}
+	}
+	return ""
+}
+
+// mute says which Service gave no answer at all. That may be what a check
+// expects.
+func mute(c *compiled, evidence map[string]map[string]any) string {
+	for _, name := range append([]string{""}, c.with...) {
+		p := c.Probe
+		if name != "" {
+			p = c.With[name]
+		}
+		if vars := evidence[name]; p.HTTP != nil && vars != nil && whole(vars["status"]) == 0 {
+			return fmt.Sprintf("Service %s:%d does not answer", p.HTTP.Service, p.HTTP.Port)
 		}
 	}
 	return ""

@@ -34,7 +34,8 @@ type poll struct {
 	attempts int
 	troubles int
 	held     time.Time // since when everything passed
-	last     *Result   // the last one that is no error
+	last     *Result   // what the last look came to, if it failed
+	moves    string    // what moved then
 }
 
 // run tries a check until it is decided. Only the end of ctx is an error.
@@ -105,7 +106,7 @@ func (p *poll) stable() time.Duration { return p.check.StableFor }
 
 // passed waits until a pass has lasted.
 func (p *poll) passed(res Result) (Result, bool) {
-	p.last = &res
+	p.last = nil
 	if p.stable() <= 0 {
 		return res, false
 	}
@@ -134,9 +135,10 @@ func (p *poll) failed(ctx context.Context, res Result, s *seen) (Result, bool) {
 			moving = "the lab has not caught up yet"
 		}
 	}
-	p.last = &res
+	last := res // what follows changes res
+	p.last = &last
 	switch {
-	case s.hopeless != "" && (moving == "" || s.moving == ""):
+	case s.hopeless != "":
 		res.add("waiting does not help: " + s.hopeless)
 		return res, false
 	case moving == "":
@@ -144,25 +146,25 @@ func (p *poll) failed(ctx context.Context, res Result, s *seen) (Result, bool) {
 	case p.check.IsActive() && len(p.check.with) == 0:
 		return res, false // it looks once
 	}
+	p.moves = moving
 	left := time.Until(p.deadline)
-	if p.noWait || left > 0 {
-		wait := res
-		wait.Status = StatusWaiting
-		remark := "not settled yet: " + moving
-		if !p.noWait {
-			remark += fmt.Sprintf(" (%s left)", round(left))
-		}
-		wait.add(remark)
-		if p.noWait {
-			return wait, false
-		}
-		after := res
-		after.add(fmt.Sprintf("still not settled after %s: %s", round(time.Since(p.begun)), moving))
-		p.last = &after
-		return wait, true
+	if !p.noWait && left <= 0 {
+		return p.late(), false
 	}
-	res.add(fmt.Sprintf("still not settled after %s: %s", round(time.Since(p.begun)), moving))
-	return res, false
+	res.Status = StatusWaiting
+	remark := "not settled yet: " + moving
+	if !p.noWait {
+		remark += fmt.Sprintf(" (%s left)", round(left))
+	}
+	res.add(remark)
+	return res, !p.noWait
+}
+
+// late is the result of a check whose time is over: what was seen last counts.
+func (p *poll) late() Result {
+	res := *p.last
+	res.add(fmt.Sprintf("still not settled after %s: %s", round(time.Since(p.begun)), p.moves))
+	return res
 }
 
 // trouble decides what an error means: the way to the lab may come back, or
@@ -170,8 +172,9 @@ func (p *poll) failed(ctx context.Context, res Result, s *seen) (Result, bool) {
 func (p *poll) trouble(err error) (Result, bool) {
 	var known *probe.TroubleError
 	isKnown := errors.As(err, &known)
-	if !isKnown && errors.Is(err, errTooLong) && p.last != nil {
-		return *p.last, false // the deadline cut a look off; what was seen before counts
+	tooLong := !isKnown && errors.Is(err, errTooLong)
+	if tooLong && p.last != nil && time.Until(p.deadline) <= 0 {
+		return p.late(), false
 	}
 	res := p.runner.failed(p.check, err, nil)
 	if p.deadline.IsZero() {
@@ -186,7 +189,7 @@ func (p *poll) trouble(err error) (Result, bool) {
 			res.Status = StatusWaiting
 		}
 		return res, inTime
-	case isKnown && known.Passing:
+	case tooLong, isKnown && known.Passing:
 		return res, inTime && p.troubles < tries
 	default:
 		return res, false
