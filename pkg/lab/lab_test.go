@@ -85,6 +85,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"text needs quotes", "clock: \"2013-04-01\"", "clock: 2013-04-01"},
 		{"alias", "  title: Demo\n  promise: \"Do: this\"", "  title: &t Demo\n  promise: *t"},
 		{"control characters", "title: Demo", `title: "De\e[31mmo"`},
+		{"control characters in a field", "kind: Lab", "\"a\\e[31m\": b\nkind: Lab"},
 		{"syntax", "kind: Lab", "kind: Lab: x"},
 		{"tab", "  name: demo", "\tname: demo"},
 		{"empty", valid, ""},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Problem is one mistake in a lab.yaml. Line and Column count from one; zero
@@ -19,22 +20,37 @@ type Problem struct {
 
 // String gives "file:line:column: field: message", which editors can jump to.
 func (p Problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.File)
+	text := p.Message
+	if p.Field != "" {
+		text = p.Field + ": " + text
+	}
+	if place := p.Place(); place != "" {
+		return place + ": " + printable(text)
+	}
+	return printable(text)
+}
+
+// Place gives "file:line:column", as far as they are known.
+func (p Problem) Place() string {
+	place := p.File
 	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d", p.Line)
+		place += fmt.Sprintf(":%d", p.Line)
 		if p.Column > 0 {
-			fmt.Fprintf(&b, ":%d", p.Column)
+			place += fmt.Sprintf(":%d", p.Column)
 		}
 	}
-	if b.Len() > 0 {
-		b.WriteString(": ")
-	}
-	if p.Field != "" {
-		b.WriteString(p.Field + ": ")
-	}
-	b.WriteString(p.Message)
-	return b.String()
+	return printable(place)
+}
+
+// printable keeps what somebody wrote into a file from moving the cursor of
+// the one who reads about it.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }
 
 // InvalidError lists all mistakes of a lab.yaml, in the order of the file.

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 
 	"labctl.dev/labctl/pkg/lab"
 )
@@ -43,9 +42,9 @@ type Finding struct {
 
 // String gives "file:line:column: severity: field: message (id)".
 func (f Finding) String() string {
-	p := lab.Problem{File: f.File, Line: f.Line, Column: f.Column, Field: f.Field, Message: f.Message}
-	place, rest, _ := strings.Cut(p.String(), ": ")
-	return fmt.Sprintf("%s: %s: %s (%s)", place, f.Severity, rest, f.ID)
+	place := lab.Problem{File: f.File, Line: f.Line, Column: f.Column}.Place()
+	text := lab.Problem{Field: f.Field, Message: f.Message}.String()
+	return fmt.Sprintf("%s: %s: %s (%s)", place, f.Severity, text, f.ID)
 }
 
 // Errors counts the findings that are no notes.

@@ -119,6 +119,7 @@ func TestFindings(t *testing.T) {
 		{"manifest with a namespace", []change{{solution, "name: greeting", "name: greeting\n  namespace: lab-demo"}}},
 		{"manifest without a name", []change{{solution, "name: greeting", "generateName: greeting"}}},
 		{"manifest without a kind", []change{{solution, "kind: ConfigMap\n", ""}}},
+		{"manifest with control characters", []change{{solution, "", "apiVersion: v1\nkind: \"x\\e[31m\"\nmetadata: {name: a, namespace: b}\n"}}},
 		{"manifest with a list", []change{{solution, "", "apiVersion: v1\nkind: List\nitems: []\n"}}},
 		{"manifest with comments only", []change{{solution, "", "# nothing\n"}}},
 		{"second document", []change{{solution, "  message: hello\n", "  message: hello\n---\n# two\n\napiVersion: v1\nkind: Node\nmetadata: {name: a}\n"}}},
@@ -204,7 +205,9 @@ func TestNoDirectory(t *testing.T) {
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	findings := run(t, broken(t, change{"tasks/greet.md", "", ""}))
-	if !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.ID == "file-missing" && f.Line > 0 && f.Column > 0 && f.File == "demo/lab.yaml" }) {
+	if !slices.ContainsFunc(findings, func(f lint.Finding) bool {
+		return f.ID == "file-missing" && f.Line > 0 && f.Column > 0 && f.File == "demo/lab.yaml"
+	}) {
 		t.Errorf("findings %v", findings)
 	}
 }
