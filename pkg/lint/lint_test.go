@@ -2,6 +2,8 @@ package lint_test
 
 import (
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -209,5 +211,31 @@ func TestIDs(t *testing.T) {
 		return f.ID == "file-missing" && f.Line > 0 && f.Column > 0 && f.File == "demo/lab.yaml"
 	}) {
 		t.Errorf("findings %v", findings)
+	}
+}
+
+// TestGuide holds the example of a check in the guide for authors to what lint
+// asks of one.
+func TestGuide(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "authoring.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(guide), "```yaml\n- id: MR3a")
+	example, _, _ = strings.Cut(example, "```")
+	if !ok {
+		t.Fatal("the example is not there")
+	}
+	example = strings.ReplaceAll("- id: DE1a"+example, "\n", "\n      ")
+	files := broken(t,
+		change{"lab.yaml", section(t, "    checks:\n", "    hints:\n"), "    checks:\n      " + strings.TrimRight(example, " ")},
+		change{"lab.yaml", "[DE1a, DE1b]", "[DE1a]"}, change{"lab.yaml", "[DE1a, DE1b]", "[DE1a]"},
+		change{"lab.yaml", section(t, "      - {level: 2, when", "      - {level: 2, text"), ""})
+	for _, f := range run(t, files) {
+		// The brief is that of another task.
+		if f.Severity == lint.Error && f.ID != "brief-name" && f.ID != "name-unlisted" {
+			t.Error(f)
+		}
 	}
 }
