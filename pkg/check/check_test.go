@@ -310,28 +310,32 @@ func TestTrouble(t *testing.T) {
 func TestNeverHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{see: map[string]func(int) (probe.Observation, error){"mr1a": func(n int) (probe.Observation, error) {
+		// A look that was given up may still be under way, so each run has a fake
+		// of its own.
+		hanging := func(see func(n int) (probe.Observation, error)) *fake {
+			return &fake{see: map[string]func(int) (probe.Observation, error){"mr1a": see}}
+		}
+		once := func(n int) (probe.Observation, error) {
 			if n == 1 {
 				time.Sleep(time.Hour) // ignores its context
 			}
 			return moving(replicas(1)), nil
-		}}}
+		}
 		start := time.Now()
-		res := only(t, runAll(t, newRunner(t, labOf(plain("MR1a")), f), Request{}))
+		res := only(t, runAll(t, newRunner(t, labOf(plain("MR1a")), hanging(once)), Request{}))
 		if took := time.Since(start); res.Status != StatusFail || took > 65*time.Second {
 			t.Errorf("%+v after %s", res, took)
 		}
 		short := plain("MR1a", func(c *lab.Check) { c.Deadline = 10 * time.Second })
-		f.calls = nil
-		res = only(t, runAll(t, newRunner(t, labOf(short), f), Request{}))
+		res = only(t, runAll(t, newRunner(t, labOf(short), hanging(once)), Request{}))
 		if res.Status != StatusFail || !strings.Contains(res.Message, "has 1 replicas") || res.Seconds > 11 {
 			t.Errorf("the look before the one that was cut off should count: %+v", res)
 		}
-		f.see["mr1a"] = func(int) (probe.Observation, error) {
+		always := func(int) (probe.Observation, error) {
 			time.Sleep(time.Hour)
 			return replicas(2), nil
 		}
-		res = only(t, runAll(t, newRunner(t, labOf(short), f), Request{}))
+		res = only(t, runAll(t, newRunner(t, labOf(short), hanging(always)), Request{}))
 		if res.Status != StatusError || res.Message != "Could not look: Deployment/mr1a: it took too long" || res.Seconds > 60 {
 			t.Errorf("%+v", res)
 		}

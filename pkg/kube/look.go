@@ -92,7 +92,7 @@ func (l *Look) refs() []ref {
 // read fills in the view. Unlike a wait it asks for what is true now: a look
 // often follows a change at once.
 func (e *Examiner) read(ctx context.Context, l *Look) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, lists := errgroup.WithContext(ctx)
 	apps, core, batch := e.client.Clientset.AppsV1(), e.client.Clientset.CoreV1(), e.client.Clientset.BatchV1()
 	opts := metav1.ListOptions{}
 	get := func(f func() error) {
@@ -104,37 +104,37 @@ func (e *Examiner) read(ctx context.Context, l *Look) error {
 		})
 	}
 	get(func() error {
-		list, err := apps.Deployments(e.namespace).List(ctx, opts)
+		list, err := apps.Deployments(e.namespace).List(lists, opts)
 		l.view.deployments = items[appsv1.Deployment](err, func() []appsv1.Deployment { return list.Items })
 		return err
 	})
 	get(func() error {
-		list, err := apps.ReplicaSets(e.namespace).List(ctx, opts)
+		list, err := apps.ReplicaSets(e.namespace).List(lists, opts)
 		l.view.replicaSets = items[appsv1.ReplicaSet](err, func() []appsv1.ReplicaSet { return list.Items })
 		return err
 	})
 	get(func() error {
-		list, err := apps.StatefulSets(e.namespace).List(ctx, opts)
+		list, err := apps.StatefulSets(e.namespace).List(lists, opts)
 		l.view.statefulSets = items[appsv1.StatefulSet](err, func() []appsv1.StatefulSet { return list.Items })
 		return err
 	})
 	get(func() error {
-		list, err := batch.Jobs(e.namespace).List(ctx, opts)
+		list, err := batch.Jobs(e.namespace).List(lists, opts)
 		l.view.jobs = items[batchv1.Job](err, func() []batchv1.Job { return list.Items })
 		return err
 	})
 	get(func() error {
-		list, err := core.PersistentVolumeClaims(e.namespace).List(ctx, opts)
+		list, err := core.PersistentVolumeClaims(e.namespace).List(lists, opts)
 		l.view.claims = items[corev1.PersistentVolumeClaim](err, func() []corev1.PersistentVolumeClaim { return list.Items })
 		return err
 	})
 	get(func() error {
-		list, err := core.Services(e.namespace).List(ctx, opts)
+		list, err := core.Services(e.namespace).List(lists, opts)
 		l.services = items[corev1.Service](err, func() []corev1.Service { return list.Items })
 		return err
 	})
 	get(func() error {
-		list, err := core.Pods(e.namespace).List(ctx, opts)
+		list, err := core.Pods(e.namespace).List(lists, opts)
 		l.view.pods = items[corev1.Pod](err, func() []corev1.Pod { return list.Items })
 		return err
 	})
