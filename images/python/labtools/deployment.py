@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,7 +21,10 @@ PORT: Final = 8080
 NUMBERED: Final = re.compile(rf"models:/{re.escape(MODEL_NAME)}/([0-9]+)")
 
 # A new pod loads Python, the libraries and a model, on a slow machine beside everything else.
-ROLLOUT_SECONDS: Final = 120
+ROLLOUT_SECONDS: Final = 120.0
+# How often a rollout is looked at in between, and after how many crashes of a pod it is given up.
+LOOK_SECONDS: Final = 15
+MANY_RESTARTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -98,13 +102,19 @@ def apply(pin: Pin, manager: str, name: str = NAME, *, dry_run: bool = False) ->
     kubernetes.patch("deployment", name, change(pin), manager, dry_run=dry_run)
 
 
-def wait(name: str = NAME, seconds: int = ROLLOUT_SECONDS) -> None:
-    """Waits until all pods are those of the newest template and ready; says what holds them up if they are not in time."""
-    try:
-        kubernetes.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={seconds}s", seconds=seconds + kubernetes.CALL_SECONDS)
-    except ToolError as error:
-        causes = [cause for pod in pods(find(name)) if (cause := obstacle(pod))]
-        raise ToolError(f"Deployment {name} is not rolled out: {'; '.join(causes) or error}") from error
+def wait(name: str = NAME, seconds: float = ROLLOUT_SECONDS) -> None:
+    """Waits until all pods are those of the newest template and ready; says what holds them up if that fails or can't succeed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        turn = max(1, min(LOOK_SECONDS, int(deadline - time.monotonic())))
+        try:
+            kubernetes.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={turn}s", seconds=turn + kubernetes.CALL_SECONDS)
+            return
+        except ToolError as error:
+            found = pods(find(name))
+            if "timed out" not in str(error) or time.monotonic() >= deadline or any(hopeless(pod) for pod in found):
+                causes = [cause for pod in found if (cause := obstacle(pod))]
+                raise ToolError(f"Deployment {name} is not rolled out: {'; '.join(causes) or error}") from error
 
 
 def pods(deployment: kubernetes.Object) -> list[kubernetes.Object]:
@@ -117,15 +127,29 @@ def ready(pod: kubernetes.Object) -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in pod.get("status", {}).get("conditions", []))
 
 
+def waiting(pod: kubernetes.Object) -> list[tuple[str, int]]:
+    """Returns for each container that can't start why, and how often it was restarted."""
+    status = pod.get("status", {})
+    found = []
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        reason = container.get("state", {}).get("waiting", {}).get("reason", "")
+        if reason not in ("", "ContainerCreating", "PodInitializing"):
+            found.append((reason, container.get("restartCount", 0)))
+    return found
+
+
+def hopeless(pod: kubernetes.Object) -> bool:
+    """Says whether waiting for the pod is in vain: its image can't be had, or it crashed again and again."""
+    return any(reason != "CrashLoopBackOff" or restarts >= MANY_RESTARTS for reason, restarts in waiting(pod))
+
+
 def obstacle(pod: kubernetes.Object) -> str:
     """Says why a pod is not ready, or nothing."""
     if ready(pod):
         return ""
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-        waiting = container.get("state", {}).get("waiting")
-        if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
-            return f"pod {name}: {waiting.get('reason')}"
+    if found := waiting(pod):
+        return f"pod {name}: {found[0][0]}"
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"pod {name}: {condition.get('message') or condition.get('reason')}"

@@ -174,10 +174,16 @@ class Registry:
         if parts.scheme != "mlflow-artifacts":
             raise ToolError(f"the model's artifacts are at {artifact_uri}, not behind MLflow (mlflow-artifacts:)")
         folder = parts.path.strip("/")
-        listed = self._call("GET", f"/api/2.0/mlflow-artifacts/artifacts?{urllib.parse.urlencode({'path': folder})}", None, READ_SECONDS)
+        base = "/api/2.0/mlflow-artifacts/artifacts"
+        try:
+            listed = self._call("GET", f"{base}?{urllib.parse.urlencode({'path': folder})}", None, READ_SECONDS)
+        except RegistryError as error:
+            if error.status < 500:
+                raise
+            raise ToolError(f"MLflow can't read {folder} in the object store (HTTP {error.status})") from error
         if MODEL_FILE not in {entry["path"].rsplit("/", 1)[-1] for entry in (listed.json() or {}).get("files", [])}:
             raise ToolError(f"{folder} holds no {MODEL_FILE}")
-        return self._call("GET", f"/api/2.0/mlflow-artifacts/artifacts/{urllib.parse.quote(folder)}/{MODEL_FILE}", None, WRITE_SECONDS).body
+        return self._call("GET", f"{base}/{urllib.parse.quote(folder)}/{MODEL_FILE}", None, WRITE_SECONDS).body
 
     def _get(self, path: str, **query: str) -> Any:
         suffix = f"?{urllib.parse.urlencode(query)}" if query else ""

@@ -41,6 +41,16 @@ def served() -> tuple[str, bytes]:
     return version, Registry().version_bytes(version)
 
 
+def load(version: str, content: bytes) -> Any:
+    import cloudpickle
+
+    try:
+        return cloudpickle.loads(content)
+    # A damaged pickle can raise anything.
+    except Exception as error:
+        raise ToolError(f"model.pkl of version {version} can't be loaded: {type(error).__name__}: {error}") from error
+
+
 def flights(columns: Sequence[str], count: int) -> pd.DataFrame:
     """Returns the first flights of the data set's April whose columns are all known; numbers as floats."""
     from lab import contract, data
@@ -57,11 +67,10 @@ def run(options: argparse.Namespace) -> Result:
     with ThreadPoolExecutor(max_workers=1) as pool:
         asked = pool.submit(served)
         # While the server answers: the libraries take longer than everything else here.
-        import cloudpickle
         import sklearn.pipeline  # noqa: F401
 
         version, content = asked.result()
-    model: Any = cloudpickle.loads(content)
+    model = load(version, content)
     frame = flights(list(model.feature_names_in_), options.rows)
     expected = [float(score) for score in model.predict_proba(frame)[:, 1]]
     answer = predictor.ask({name: frame[name].tolist() for name in frame.columns}, seconds=ANSWER_SECONDS)

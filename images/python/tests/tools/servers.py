@@ -37,6 +37,7 @@ class Mlflow:
         self.writes: list[tuple[Any, ...]] = []
         self.down = False
         self.forbidden = False
+        self.store_down = False
         # Ends the tool that is at work before this write: ("set-alias", "champion") and so on.
         self.break_before: tuple[str, str] | None = None
 
@@ -64,6 +65,8 @@ class Mlflow:
         return getattr(self, f"{method.lower()}_{name.replace('/', '_').replace('-', '_')}")({**query, **body})
 
     def artifact(self, path: str, query: dict[str, str]) -> Any:
+        if self.store_down:
+            raise RefusalError(500, "", "")
         folder = query.get("path", path)
         model = folder.split("/")[2]
         if "path" in query:

@@ -177,6 +177,13 @@ def test_score_refuses_mixed_versions(lab: Lab, run: Run) -> None:
     assert run(score.main, "--compare") == (1, {"error": "predictor does not answer"})
 
 
+def test_score_of_a_damaged_model(lab: Lab, run: Run) -> None:
+    code, answer = run(score.main, "--compare")
+    assert code == 1
+    assert answer["error"].startswith("model.pkl of version 2 can't be loaded: UnpicklingError: ")
+    assert lab.mlflow.models["m-winter-lr"] == b"winter-lr"
+
+
 def test_the_bundled_rows_are_flights(flights: Path) -> None:
     from lab import contract, data
 

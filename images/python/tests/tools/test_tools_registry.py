@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from labtools import registry
+from labtools import deployment, registry
 from miniature import Lab, Run, pod, sha256
 
 
@@ -77,9 +77,19 @@ def test_pin_takes_the_place_of_a_reference(lab: Lab, run: Run) -> None:
 
 def test_pin_says_what_holds_up_the_rollout(lab: Lab, run: Run) -> None:
     waiting = pod("predictor-2", ready="False")
-    waiting["status"]["containerStatuses"] = [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]
+    waiting["status"]["containerStatuses"] = [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 3}]
     lab.change(stuck=True, pods={"predictor-1": pod("predictor-1"), "predictor-2": waiting})
     assert run(registry.main, "pin", "--version", "1") == (1, {"error": "Deployment predictor is not rolled out: pod predictor-2: CrashLoopBackOff"})
+
+
+def test_pin_does_not_give_up_after_one_crash(lab: Lab, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = pod("predictor-2", ready="False")
+    once["status"]["containerStatuses"] = [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 1}]
+    lab.change(stuck=True, pods={"predictor-2": once})
+    monkeypatch.setattr(deployment.wait, "__defaults__", ("predictor", 0.5))
+    begin = time.monotonic()
+    assert run(registry.main, "pin", "--version", "1") == (1, {"error": "Deployment predictor is not rolled out: pod predictor-2: CrashLoopBackOff"})
+    assert time.monotonic() - begin >= 0.5
 
 
 def test_pin_needs_a_champion(lab: Lab, run: Run) -> None:
@@ -150,6 +160,15 @@ def test_digest_tells_changed_bytes(lab: Lab, run: Run) -> None:
     lab.mlflow.models["m-winter-lr"] = b"overwritten"
     answer = run(registry.main, "digest", "--served")[1]
     assert answer["served_sha256"] != answer["registry_sha256"] == sha256(b"overwritten")
+
+
+def test_digest_without_an_object_store(lab: Lab, run: Run) -> None:
+    lab.mlflow.store_down = True
+    expected = {"error": "MLflow can't read 1/models/m-winter-lr/artifacts in the object store (HTTP 500)"}
+    assert run(registry.main, "digest", "--served") == (1, expected)
+    lab.mlflow.store_down = False
+    del lab.mlflow.models["m-winter-lr"]
+    assert run(registry.main, "digest", "--served") == (1, {"error": "1/models/m-winter-lr/artifacts holds no model.pkl"})
 
 
 def test_digest_without_a_pin_or_a_ready_pod(lab: Lab, run: Run) -> None:
