@@ -404,10 +404,16 @@ func (r *Restorer) restart(ctx context.Context, workloads []*Object) error {
 		if n, set, err := unstructured.NestedInt64(m.Object, "spec", "replicas"); set && err == nil && n == 0 {
 			continue // whatever runs there goes by itself
 		}
+		var grace *int64
+		if keyOf(m).GroupKind == kindDeployment {
+			// Nobody waits for its answers. What has data of its own ends in order.
+			seconds := killSeconds
+			grace = &seconds
+		}
 		for _, i := range c.podsOf(keyOf(m)) {
 			r.old[i.UID] = keyOf(m)
 			g.Go(func() error {
-				if err := r.objects.Delete(ctx, i, nil); err != nil {
+				if err := r.objects.Delete(ctx, i, grace); err != nil {
 					return fmt.Errorf("restart %s: %w", keyOf(m), err)
 				}
 				return nil
