@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 
 	"labctl.dev/labctl/docs/schema"
 	"labctl.dev/labctl/labs"
@@ -54,7 +55,12 @@ func compile(t *testing.T) *jsonschema.Schema {
 // validate holds a lab.yaml against the schema.
 func validate(t *testing.T, s *jsonschema.Schema, data []byte) error {
 	t.Helper()
-	raw, err := yaml.YAMLToJSON(data)
+	// As labctl reads it: in YAML 1.2 a name such as n is a text.
+	var content any
+	if err := yaml.Unmarshal(data, &content); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +107,8 @@ func TestSchemaAcceptsLabs(t *testing.T) {
 }
 
 // TestSchemaAgreesWithValidation takes away one part of a lab after the other.
-// The schema must never refuse what labctl takes, and must see every required
-// field that labctl misses.
+// The schema must never refuse what labctl takes, and must see every field that
+// is always required.
 func TestSchemaAgreesWithValidation(t *testing.T) {
 	t.Parallel()
 	s := compile(t)
@@ -127,7 +133,7 @@ func TestSchemaAgreesWithValidation(t *testing.T) {
 			return
 		}
 		for _, p := range invalid.Problems {
-			if p.Field == what && strings.Contains(p.Message, "is required") && schemaErr == nil {
+			if p.Field == what && strings.Contains(p.Message, "is required") && schemaErr == nil && !eitherOr(what) {
 				t.Errorf("%s is required, but not in the schema", what)
 			}
 		}
@@ -136,6 +142,10 @@ func TestSchemaAgreesWithValidation(t *testing.T) {
 		t.Errorf("only %d parts were taken away", cases)
 	}
 }
+
+// eitherOr tells whether a field is required beside one other field only: an
+// artifact is that of a version or of a run. The schema leaves that to labctl.
+func eitherOr(field string) bool { return strings.Contains(field, ".mlflow.artifact.") }
 
 // remove takes each key of a document away, calls f, and puts it back.
 func remove(v any, at string, f func(what string)) {
