@@ -138,7 +138,10 @@ func (p *Prover) unused(ctx context.Context, s *engine.Session, b *bench) error 
 		return err
 	}
 	r := store.Record()
-	used := len(r.Checks)+len(r.Hints)+len(r.Solved)+len(r.Faults) > 0
+	used := len(r.Hints)+len(r.Solved)+len(r.Faults) > 0
+	for _, c := range r.Checks {
+		used = used || !c.FirstPassed.IsZero()
+	}
 	if !used {
 		// Work shows in the lab, too, before anybody has checked it.
 		results, err := b.Check(ctx, check.Request{NoWait: true})
