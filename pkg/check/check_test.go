@@ -309,33 +309,26 @@ func TestTrouble(t *testing.T) {
 
 func TestNeverHangs(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		// A look that was given up may still be under way, so each run has a fake
-		// of its own.
-		hanging := func(see func(n int) (probe.Observation, error)) *fake {
-			return &fake{see: map[string]func(int) (probe.Observation, error){"mr1a": see}}
-		}
-		once := func(n int) (probe.Observation, error) {
-			if n == 1 {
-				time.Sleep(time.Hour) // ignores its context
+	stuck := func(from, to int) *fake { // ignores its context
+		return &fake{see: map[string]func(int) (probe.Observation, error){"mr1a": func(n int) (probe.Observation, error) {
+			if from <= n && n <= to {
+				time.Sleep(time.Hour)
 			}
 			return moving(replicas(1)), nil
-		}
+		}}}
+	}
+	short := plain("MR1a", func(c *lab.Check) { c.Deadline = 10 * time.Second })
+	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		res := only(t, runAll(t, newRunner(t, labOf(plain("MR1a")), hanging(once)), Request{}))
+		res := only(t, runAll(t, newRunner(t, labOf(plain("MR1a")), stuck(1, 1)), Request{}))
 		if took := time.Since(start); res.Status != StatusFail || took > 65*time.Second {
 			t.Errorf("%+v after %s", res, took)
 		}
-		short := plain("MR1a", func(c *lab.Check) { c.Deadline = 10 * time.Second })
-		res = only(t, runAll(t, newRunner(t, labOf(short), hanging(once)), Request{}))
+		res = only(t, runAll(t, newRunner(t, labOf(short), stuck(1, 1)), Request{}))
 		if res.Status != StatusFail || !strings.Contains(res.Message, "has 1 replicas") || res.Seconds > 11 {
 			t.Errorf("the look before the one that was cut off should count: %+v", res)
 		}
-		always := func(int) (probe.Observation, error) {
-			time.Sleep(time.Hour)
-			return replicas(2), nil
-		}
-		res = only(t, runAll(t, newRunner(t, labOf(short), hanging(always)), Request{}))
+		res = only(t, runAll(t, newRunner(t, labOf(short), stuck(0, 9)), Request{}))
 		if res.Status != StatusError || res.Message != "Could not look: Deployment/mr1a: it took too long" || res.Seconds > 60 {
 			t.Errorf("%+v", res)
 		}
