@@ -139,7 +139,7 @@ func (t *Task) setDefaults() {
 		c.Deadline = cmp.Or(c.Deadline, DefaultDeadline)
 		c.Interval = cmp.Or(c.Interval, DefaultInterval)
 		c.Why = cmp.Or(c.Why, t.Why)
-		c.Probe.setDefaults()
+		c.setDefaults()
 		for _, p := range c.With {
 			p.setDefaults()
 		}
@@ -166,7 +166,7 @@ func stepDefaults(steps []Step) {
 			s.Exec.setDefaults()
 		}
 		if s.Wait != nil {
-			s.Wait.Probe.setDefaults()
+			s.Wait.setDefaults()
 			s.Wait.Deadline = cmp.Or(s.Wait.Deadline, DefaultDeadline)
 		}
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,11 +16,11 @@ import (
 
 // withTasks is a lab with everything that a task can have; tests change one
 // thing in it.
-func withTasks(t testing.TB) string {
-	t.Helper()
+func withTasks(tb testing.TB) string {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "tasks.yaml"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(data)
 }
@@ -34,7 +35,7 @@ func TestDecodeTasks(t *testing.T) {
 	if !ok || task.ID != "pin" {
 		t.Fatalf("check DM1a is not in task pin: %+v", task)
 	}
-	if c.Kind() != ProbeHTTP || c.HTTP.Method != "GET" || c.Deadline != DefaultDeadline || c.Interval != DefaultInterval {
+	if c.Kind() != ProbeHTTP || c.HTTP.Method != http.MethodGet || c.Deadline != DefaultDeadline || c.Interval != DefaultInterval {
 		t.Errorf("defaults are missing: %+v", c)
 	}
 	if c.Why != task.Why {

@@ -16,7 +16,7 @@ func (v *validator) nearMiss(at string, n NearMiss, x index) {
 	}
 	v.needSteps(at+"steps", n.Steps)
 	v.needReferences(at+"mustFail", n.MustFail, x.checks)
-	v.references(at+"mayFail", n.MayFail, "check", x.checks)
+	v.references(at+"mayFail", n.MayFail, x.checks)
 	v.apart(at+"mayFail", n.MayFail, "mustFail", n.MustFail)
 	v.steps(at+"undo", n.Undo)
 }
@@ -33,8 +33,8 @@ func (v *validator) faults(l *Lab) {
 		v.texts(at+"symptoms", f.Symptoms)
 		v.needSteps(at+"inject", f.Inject)
 		v.needReferences(at+"fails", f.Fails, x.checks)
-		v.references(at+"mayFail", f.MayFail, "check", x.checks)
-		v.references(at+"mustPass", f.MustPass, "check", x.checks)
+		v.references(at+"mayFail", f.MayFail, x.checks)
+		v.references(at+"mustPass", f.MustPass, x.checks)
 		v.apart(at+"mayFail", f.MayFail, "fails", f.Fails)
 		v.apart(at+"mustPass", f.MustPass, "fails", f.Fails)
 		v.apart(at+"mustPass", f.MustPass, "mayFail", f.MayFail)
@@ -62,11 +62,12 @@ func (v *validator) reference(field, id, what string, known []string) {
 	}
 }
 
-func (v *validator) references(field string, ids []string, what string, known []string) {
+// references is for ids of checks.
+func (v *validator) references(field string, ids, checks []string) {
 	seen := v.unique()
 	for i, id := range ids {
 		at := fmt.Sprintf("%s[%d]", field, i)
-		v.reference(at, id, what, known)
+		v.reference(at, id, "check", checks)
 		seen.add(at, id)
 	}
 }
@@ -75,7 +76,7 @@ func (v *validator) needReferences(field string, ids, checks []string) {
 	if len(ids) == 0 {
 		v.add(field, "needs at least one check")
 	}
-	v.references(field, ids, "check", checks)
+	v.references(field, ids, checks)
 }
 
 // apart is for lists that contradict each other when they share an entry.

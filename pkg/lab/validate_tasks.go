@@ -17,7 +17,7 @@ const (
 )
 
 var (
-	checkID = regexp.MustCompile(`^[A-Z]{2}([1-9][0-9]?)[a-z]$`)
+	checkID = regexp.MustCompile(`^[A-Z]{2}([1-9]\d?)[a-z]$`)
 	// objectName is "Deployment/predictor" or "alias/champion".
 	objectName  = regexp.MustCompile(`^[A-Za-z]+/[^\s/]\S*$`)
 	identifier  = regexp.MustCompile(`^[a-z][A-Za-z0-9_]*$`)
@@ -160,7 +160,7 @@ func (v *validator) check(at string, task int, c *Check, x index) {
 	if c.StableFor != 0 {
 		v.between(at+"stableFor", c.StableFor, minDeadline, max(minDeadline, c.Deadline))
 	}
-	v.references(at+"after", c.After, "check", x.checks)
+	v.references(at+"after", c.After, x.checks)
 	for i, id := range c.After {
 		if id == c.ID {
 			v.add(fmt.Sprintf("%safter[%d]", at, i), "a check can't come after itself")
@@ -173,8 +173,10 @@ func (v *validator) check(at string, task int, c *Check, x index) {
 
 // variable is for the names of further probes, which become CEL variables.
 func (v *validator) variable(field, name string) {
-	reserved := []string{"lab", "values", "in", "as", "true", "false", "null", "if", "for", "var", "let", "const", "import", "function",
-		"break", "continue", "else", "loop", "namespace", "package", "return", "void", "while"}
+	reserved := []string{
+		"lab", "values", "in", "as", "true", "false", "null", "if", "for", "var", "let", "const", "import", "function",
+		"break", "continue", "else", "loop", "namespace", "package", "return", "void", "while",
+	}
 	for _, kind := range ProbeKinds() {
 		reserved = append(reserved, Variables(kind)...)
 	}

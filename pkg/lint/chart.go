@@ -90,7 +90,7 @@ func servicePorts(o release.Object) []int64 {
 
 // components holds the list in lab.yaml against the chart's dependencies.
 func (r *run) components(file string) {
-	data, err := r.read(file, maxFile)
+	data, err := r.read(file)
 	if err != nil {
 		r.addFile("chart", Error, file, "%v", err)
 		return

@@ -19,8 +19,9 @@ import (
 	"labctl.dev/labctl/pkg/lab"
 )
 
-// maxFile bounds a file of a lab: an object of Kubernetes holds no more.
-const maxFile = 1 << 20
+// maxFile bounds every file of a lab as it does lab.yaml: an object of
+// Kubernetes holds no more.
+const maxFile = lab.MaxSize
 
 const (
 	chartDir = "chart"
@@ -55,7 +56,7 @@ func (r *run) referenced(present []string) {
 	look := func(field, name string, read func(field, name string, data []byte)) {
 		first := !slices.Contains(used, name)
 		used = append(used, name)
-		data, err := r.read(name, maxFile)
+		data, err := r.read(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			r.add("file-missing", Error, field, "there is no file %s%s", name, near.Hint(name, present))

@@ -95,7 +95,7 @@ func (l *Linter) Lint(ctx context.Context, dir, name string, files fs.FS) ([]Fin
 	if len(r.findings) > 0 {
 		return r.findings, nil // links: nothing behind them is read
 	}
-	data, err := r.read(lab.FileName, lab.MaxSize)
+	data, err := r.read(lab.FileName)
 	if err != nil {
 		return nil, fmt.Errorf("read lab %s: %w", name, err)
 	}
@@ -150,12 +150,12 @@ func (r *run) invalid(err error) {
 	}
 }
 
-// read gives a file of the lab, and no more than a byte over the limit.
-func (r *run) read(name string, limit int64) ([]byte, error) {
+// read gives a file of the lab, and no more than a byte over maxFile.
+func (r *run) read(name string) ([]byte, error) {
 	f, err := r.files.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	return io.ReadAll(io.LimitReader(f, limit+1))
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }

@@ -135,19 +135,29 @@ func TestFindings(t *testing.T) {
 		{"pending", []change{{spec, "        look: ", "        pending: status == 0\n        look: "}}},
 		{"constant", []change{{spec, `expect: object.data.message == "hello"`, `expect: '"object" == "object"'`}}},
 		{"passes on an empty lab", []change{{spec, `expect: object.data.message == "hello"`, `expect: object == null || object.data.message == "hello"`}}},
-		{"passes with another probe", []change{{spec, `expect: object.data.message == "hello"`,
-			`with: {pods: {kube: {apiVersion: v1, kind: Pod}}}` + "\n        expect: pods.objects.all(p, p.metadata.name == \"x\")"}}},
-		{"a probe that nothing uses", []change{{spec, `expect: object.data.message == "hello"`,
-			`with: {pods: {kube: {apiVersion: v1, kind: Pod}}}` + "\n        " + `expect: object.data.message == "pods"`}}},
-		{"wait", []change{{spec, "      - apply: solutions/greeting.yaml",
-			"      - apply: solutions/greeting.yaml\n      - wait: {promql: {query: up}, expect: value.x > nn}"}}},
-		{"constant wait", []change{{spec, "      - apply: solutions/greeting.yaml",
-			"      - apply: solutions/greeting.yaml\n      - wait: {promql: {query: up}, expect: 1 == 1}"}}},
+		{"passes with another probe", []change{{
+			spec, `expect: object.data.message == "hello"`,
+			`with: {pods: {kube: {apiVersion: v1, kind: Pod}}}` + "\n        expect: pods.objects.all(p, p.metadata.name == \"x\")",
+		}}},
+		{"a probe that nothing uses", []change{{
+			spec, `expect: object.data.message == "hello"`,
+			`with: {pods: {kube: {apiVersion: v1, kind: Pod}}}` + "\n        " + `expect: object.data.message == "pods"`,
+		}}},
+		{"wait", []change{{
+			spec, "      - apply: solutions/greeting.yaml",
+			"      - apply: solutions/greeting.yaml\n      - wait: {promql: {query: up}, expect: value.x > nn}",
+		}}},
+		{"constant wait", []change{{
+			spec, "      - apply: solutions/greeting.yaml",
+			"      - apply: solutions/greeting.yaml\n      - wait: {promql: {query: up}, expect: 1 == 1}",
+		}}},
 
 		{"brief without a name", []change{{brief, "ConfigMap `greeting`", "ConfigMap `greetings`"}}},
 		{"unlisted names", []change{{spec, "names: [ConfigMap/greeting]", "names: []"}, {seeded, "name: greeting", "name: other"}}},
-		{"unnamed things of a registry", []change{{spec, `expect: object.data.message == "hello"`,
-			`with: {v: {mlflow: {alias: {model: greeting, name: champion}}}}` + "\n        expect: v.result.version == object.data.message"}}},
+		{"unnamed things of a registry", []change{{
+			spec, `expect: object.data.message == "hello"`,
+			`with: {v: {mlflow: {alias: {model: greeting, name: champion}}}}` + "\n        expect: v.result.version == object.data.message",
+		}}},
 
 		{"no hints", []change{{spec, section(t, "    hints:\n", "    solution:\n"), ""}}},
 		{"no solution", []change{{spec, "    solution:\n      - apply: solutions/greeting.yaml\n", ""}}},

@@ -83,14 +83,14 @@ func (r *run) recognised(nearMiss string) bool {
 // names holds what the checks of a task use against what its brief says.
 // fixed are the names that the lab's chart brings.
 func (r *run) names(fixed []string) {
-	told := "" // by the briefs up to this task
+	var told strings.Builder // what the briefs up to this task say
 	for i := range r.lab.Tasks {
 		t := &r.lab.Tasks[i]
-		brief, err := r.read(t.Brief, maxFile)
+		brief, err := r.read(t.Brief)
 		if err != nil {
 			continue // has a finding of its own
 		}
-		told += string(brief)
+		told.Write(brief)
 		for j, n := range t.Names {
 			name, _, _ := strings.Cut(n[strings.Index(n, "/")+1:], ":")
 			if !mentions(string(brief), name) {
@@ -101,7 +101,7 @@ func (r *run) names(fixed []string) {
 			field := fieldOf(fieldOf("tasks", i)+".checks", j)
 			probes := probesOf(field, &t.Checks[j])
 			for _, at := range slices.Sorted(maps.Keys(probes)) {
-				r.probeNames(at, probes[at], t, string(brief), told, fixed)
+				r.probeNames(at, probes[at], t, string(brief), told.String(), fixed)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package scaffold_test
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"os"
@@ -81,7 +82,7 @@ func TestNew(t *testing.T) {
 		t.Error(diff)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, schema.FileName))
-	if err != nil || string(got) != string(schema.Lab) {
+	if err != nil || !bytes.Equal(got, schema.Lab) {
 		t.Errorf("the schema is not beside the labs: %v", err)
 	}
 
