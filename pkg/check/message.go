@@ -23,15 +23,6 @@ const (
 
 var placeholder = regexp.MustCompile(`\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// Placeholders gives the names in braces of a message.
-func Placeholders(message string) []string {
-	var names []string
-	for _, m := range placeholder.FindAllStringSubmatch(message, -1) {
-		names = append(names, m[1])
-	}
-	return names
-}
-
 // render fills in the values of a message. Names that it does not have stay.
 func render(message string, values map[string]any, where string) string {
 	return oneLine(placeholder.ReplaceAllStringFunc(message, func(match string) string {

@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 
+	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
@@ -83,11 +84,32 @@ func (m meteredLiteral) Eval(vars interpreter.Activation) ref.Val {
 type meteredCall struct{ interpreter.InterpretableCall }
 
 func (m meteredCall) Exec(frame *interpreter.ExecutionFrame) ref.Val {
-	return charge(frame, m.InterpretableCall.Exec(frame))
+	return m.result(frame, m.InterpretableCall.Exec(frame))
 }
 
 func (m meteredCall) Eval(vars interpreter.Activation) ref.Val {
-	return charge(vars, m.InterpretableCall.Eval(vars))
+	return m.result(vars, m.InterpretableCall.Eval(vars))
+}
+
+func (m meteredCall) result(vars interpreter.Activation, v ref.Val) ref.Val {
+	charge(vars, v)
+	if l, ok := v.(traits.Lister); ok && m.Function() == operators.Add {
+		return flat(l)
+	}
+	return v
+}
+
+// flat copies the sum of two lists: the library only ties them together, and
+// each knot costs a step for every element.
+func flat(l traits.Lister) ref.Val {
+	if _, grows := l.(traits.MutableLister); grows {
+		return l
+	}
+	var list []ref.Val
+	for it := l.Iterator(); it.HasNext() == types.True; {
+		list = append(list, it.Next())
+	}
+	return types.NewRefValList(types.DefaultTypeAdapter, list)
 }
 
 // weight walks over a value until it has reached a limit.

@@ -56,6 +56,7 @@ func TestBool(t *testing.T) {
 		"series":                    {`metrics.series.all(s, s.labels.app == "predictor" && s.value > 2)`, true},
 		"lab":                       {`lab.namespace == "lab-x" && lab.seed == 7 && lab.calibration * 2.0 == 3.0`, true},
 		"sets":                      {`sets.contains([1, 2, 3], [3, 1]) && !sets.intersects([1], [2]) && sets.equivalent([1, 1], [1])`, true},
+		"sum of lists":              {`(["a"] + object.spec.template.spec.containers.map(c, c.name) + [])[1] == "server" && size([1] + [2]) == 2`, true},
 		"lists":                     {`[3, 1, 2, 1].distinct().sort() == [1, 2, 3] && lists.range(3).size() == 3`, true},
 		"texts":                     {`"a-b".split("-").join("+") == "a+b" && "aXa".replace("X", "b") == "aba" && "aXX".replace("X", "b", 1) == "abX"`, true},
 		"math":                      {`math.abs(metrics.value - 3.0) <= 0.001 && math.greatest([1, 5]) == 5`, true},
@@ -291,7 +292,8 @@ func TestBombs(t *testing.T) {
 			if err == nil || errors.Is(err, ErrExpensive) == slices.Contains(refused, name) {
 				t.Errorf("got %v", err)
 			}
-			if took := time.Since(start); took > 30*time.Second {
+			// It is a second or two; the race detector and a busy machine make more of it.
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 		})
