@@ -201,6 +201,9 @@ func (x *restoration) wait(ctx context.Context, r reporter, objects []release.Ob
 	defer tick.Stop()
 	for {
 		if err := x.client.WaitReady(ctx, x.p.namespace, objects, func(w kube.WorkloadStatus) { r.row(workloadRow(w)) }); err != nil {
+			if context.Cause(ctx) != nil {
+				return clierr.Wrap(err, "reset "+x.p.name, x.again())
+			}
 			return x.p.stuck(err)
 		}
 		done, err := x.restorer.Restarted(ctx)
