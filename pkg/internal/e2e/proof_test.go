@@ -124,7 +124,8 @@ func (m *machine) wantSeen(t *testing.T, id string) {
 		t.Fatal(err)
 	}
 	mutate(t, filepath.Join(dir, labName, lab.FileName), id)
-	r := m.run(t, "--labs-dir", dir, "smoke", labName, "--states", "fresh", "-o", "json")
+	// To labctl a check that passes looks like somebody's work.
+	r := m.run(t, "--labs-dir", dir, "smoke", labName, "--states", "fresh", "--yes", "-o", "json")
 	p := decode[proof](t, r.stdout)
 	if r.code != 3 || p.OK {
 		t.Fatalf("exit code %d, OK %v; want 3 and not OK", r.code, p.OK)
