@@ -103,6 +103,17 @@ func TestReset(t *testing.T) {
 			changes:  []func(map[string]*Object){set("secret/postgres", "b3RoZXI=", "data", "k")},
 			restored: []string{"secret/postgres"}, restarts: []string{"delete pod/postgres-pod", "kill pod/mlflow-pod", "kill pod/predictor-pod"},
 		},
+		"a pod has another label": {
+			changes: []func(map[string]*Object){func(o map[string]*Object) {
+				pod := object("v1", "Pod", "mlflow-pod", nil)
+				yes := true
+				o["deployment/mlflow"].SetUID("mlflow")
+				pod.SetOwnerReferences([]metav1.OwnerReference{{UID: "mlflow", Controller: &yes}})
+				pod.SetLabels(map[string]string{"pod-template-hash": "1", "debug": "me"})
+				o["1"] = born(pod, 1)
+			}},
+			restarts: []string{"kill pod/mlflow-pod", "kill pod/predictor-pod"},
+		},
 		"things are missing": {
 			changes: []func(map[string]*Object){func(o map[string]*Object) {
 				delete(o, "secret/postgres")
