@@ -40,25 +40,25 @@ func (r *Runner) judge(ctx context.Context, c *compiled, s *seen) Result {
 	res := c.blank(StatusFail)
 	res.Evidence, res.Where, res.Why = s.evidence, probe.Where(c.Probe), c.Why
 	detail := slices.Clone(s.detail)
+	blind := unseen(c, s.evidence)
 	vars := r.vars(c, s.evidence)
 	holds, err := c.expect.Bool(ctx, vars)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil || errors.Is(err, expr.ErrExpensive):
 		return r.failed(c, fmt.Errorf("decide what was seen: %w", err), s.evidence)
-	case !errors.Is(err, expr.ErrMissing):
+	case !errors.Is(err, expr.ErrMissing) && blind == "":
 		detail = append(detail, "expect: "+err.Error())
 	}
 	values := make(map[string]any, len(c.values))
 	for name, p := range c.values {
 		v, err := p.Value(ctx, vars)
-		if err != nil && !errors.Is(err, expr.ErrMissing) {
+		if err != nil && !errors.Is(err, expr.ErrMissing) && blind == "" {
 			detail = append(detail, name+": "+err.Error())
 		}
 		values[name] = v
 	}
 	res.Found, res.Expected = text(values["found"]), text(values["expected"])
-	blind := unseen(c, s.evidence)
 	if holds && blind == "" {
 		res.Status, res.Points, res.Why = StatusPass, c.Points, ""
 		return res

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +16,9 @@ import (
 	"labctl.dev/labctl/pkg/lab"
 )
 
-// tries is how often trouble on the way to the lab is tried again before it is
-// believed.
-const tries = 3
+// troubleFor is how long trouble on the way to the lab may last before it is
+// believed: an API server that starts again takes its time.
+const troubleFor = 20 * time.Second
 
 // poll is one check in one run.
 type poll struct {
@@ -32,7 +33,7 @@ type poll struct {
 	begun    time.Time
 	deadline time.Time
 	attempts int
-	troubles int
+	troubled time.Time // since when the way to the lab is no good
 	held     time.Time // since when everything passed
 	last     *Result   // what the last look came to, if it failed
 	moves    string    // what moved then
@@ -89,7 +90,7 @@ func (p *poll) attempt(ctx context.Context) (res Result, again bool) {
 	if err != nil {
 		return p.trouble(err)
 	}
-	p.troubles = 0
+	p.troubled = time.Time{}
 	res = p.runner.judge(ctx, p.check, s)
 	res.ObservedAt = time.Now()
 	switch res.Status {
@@ -181,7 +182,9 @@ func (p *poll) trouble(err error) (Result, bool) {
 		p.deadline = time.Now().Add(p.runner.within(p.check))
 	}
 	p.held = time.Time{}
-	p.troubles++
+	if p.troubled.IsZero() {
+		p.troubled = time.Now()
+	}
 	inTime := time.Until(p.deadline) > 0 && !p.noWait
 	switch {
 	case isKnown && known.Moving != "":
@@ -189,8 +192,10 @@ func (p *poll) trouble(err error) (Result, bool) {
 			res.Status = StatusWaiting
 		}
 		return res, inTime
+	case p.check.IsActive() && p.own == nil:
+		return res, false // nobody knows how far it came; twice is worse than once
 	case tooLong, isKnown && known.Passing:
-		return res, inTime && p.troubles < tries
+		return res, inTime && time.Since(p.troubled) < p.runner.stretch(troubleFor)
 	default:
 		return res, false
 	}
@@ -280,7 +285,7 @@ func collect(c *compiled, observed map[string]probe.Observation) *seen {
 		o := observed[name]
 		s.evidence[name] = o.Vars
 		s.moving, s.hopeless, s.silent = cmp.Or(s.moving, o.Moving), cmp.Or(s.hopeless, o.Hopeless), cmp.Or(s.silent, o.Silent)
-		if o.Detail != "" {
+		if o.Detail != "" && !slices.Contains(s.detail, o.Detail) {
 			s.detail = append(s.detail, o.Detail)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ type Look struct {
 	now      time.Time
 	view     view
 	services []*corev1.Service
+	podsErr  error // why there are no pods, where the user may not list them
 	rows     map[ref]WorkloadStatus
 }
 
@@ -97,7 +99,7 @@ func (e *Examiner) read(ctx context.Context, l *Look) error {
 	opts := metav1.ListOptions{}
 	get := func(f func() error) {
 		g.Go(func() error {
-			if err := f(); err != nil && !apierrors.IsForbidden(err) {
+			if err := f(); err != nil && (!apierrors.IsForbidden(err) || StartingUp(err)) {
 				return err
 			}
 			return nil
@@ -136,6 +138,7 @@ func (e *Examiner) read(ctx context.Context, l *Look) error {
 	get(func() error {
 		list, err := core.Pods(e.namespace).List(lists, opts)
 		l.view.pods = items[corev1.Pod](err, func() []corev1.Pod { return list.Items })
+		l.podsErr = err
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -150,6 +153,12 @@ func (e *Examiner) read(ctx context.Context, l *Look) error {
 		l.view.events = items[corev1.Event](err, func() []corev1.Event { return list.Items })
 	}
 	return nil
+}
+
+// StartingUp tells whether the API server refused somebody because it has only
+// just started and does not know its roles yet.
+func StartingUp(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "RBAC: [")
 }
 
 func items[T any](err error, list func() []T) []*T {
@@ -190,9 +199,7 @@ func (l *Look) Service(name string) Settling {
 	return first(l.selected(selector), l.fresh(selector))
 }
 
-// Selected is Service for the pods of a selector.
-func (l *Look) Selected(selector labels.Selector) Settling { return l.selected(selector) }
-
+// selected says where the pods of a selector stand, and whatever makes them.
 func (l *Look) selected(selector labels.Selector) Settling {
 	var all []Settling
 	covered := make(map[types.UID]bool)
@@ -293,9 +300,12 @@ func first(all ...Settling) Settling {
 	return Settling{}
 }
 
-// Pod gives the best pod of a selector that runs. Without one, ok is false and
-// the Settling tells whether one is coming.
-func (l *Look) Pod(selector labels.Selector) (name string, s Settling, ok bool) {
+// Pod gives the best pod of a selector that runs. Without one the name is empty
+// and the Settling tells whether one is coming.
+func (l *Look) Pod(selector labels.Selector) (name string, s Settling, err error) {
+	if l.podsErr != nil {
+		return "", Settling{}, l.podsErr
+	}
 	var match []*corev1.Pod
 	for _, p := range l.view.pods {
 		if selector.Matches(labels.Set(p.Labels)) {
@@ -303,15 +313,9 @@ func (l *Look) Pod(selector labels.Selector) (name string, s Settling, ok bool) 
 		}
 	}
 	if best := usable(match); len(best) > 0 && best[0].Status.Phase == corev1.PodRunning {
-		return best[0].Name, Settling{}, true
+		return best[0].Name, Settling{}, nil
 	}
-	return "", l.selected(selector), false
-}
-
-// Exists tells whether the namespace has a Service of that name.
-func (l *Look) Exists(service string) bool {
-	_, ok := named(l.services, service)
-	return ok
+	return "", l.selected(selector), nil
 }
 
 // Changed gives the pod that changed last, and how long ago that is.

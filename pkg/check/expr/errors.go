@@ -106,7 +106,7 @@ func translate(ctx context.Context, err error) error {
 	case errors.As(err, &cancelled), errors.Is(err, ErrExpensive), strings.Contains(text, "operation interrupted"):
 		return ErrExpensive
 	case strings.HasPrefix(text, "no such key"), strings.HasPrefix(text, "no such attribute"), strings.HasPrefix(text, "index out of bounds"),
-		strings.HasPrefix(text, "optional.none() dereference"):
+		strings.HasPrefix(text, "optional.none() dereference"), strings.HasPrefix(text, "got 'types.Null', expected iterable"):
 		return fmt.Errorf("%w: %s", ErrMissing, text)
 	default:
 		return errors.New(text)

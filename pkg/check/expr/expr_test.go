@@ -133,7 +133,7 @@ func TestMissing(t *testing.T) {
 		`object.spec.nothing == 1`, `object.status.replicas == 1`, `object.spec.template.spec.containers[7].name == "a"`,
 		`object.status["x"] == 1`, `objects.size() == 0`, `champion.result.tags["validation"] == "approved"`, `metrics.series[1].value == 2`,
 		`object.spec.template.spec.containers.all(c, c.nothing == 1)`, `object.?a.value() == 1`,
-		`object.status.conditions.exists(c, true)`, `size(object.nothing) > 0`, `quantity(object.nothing) > quantity("1")`,
+		`object.status.conditions.exists(c, true)`, `object.status.exists(c, true)`, `size(object.nothing) > 0`, `quantity(object.nothing) > quantity("1")`,
 	} {
 		p, err := Compile(src, sampleScope(), Bool)
 		if err != nil {

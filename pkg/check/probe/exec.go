@@ -39,8 +39,11 @@ func (p *Prober) exec(ctx context.Context, spec *lab.ExecProbe) (Observation, er
 		return Observation{}, err
 	}
 	workbench := selector.String() == lab.DefaultSelector
-	pod, settling, ok := look.Pod(selector)
-	if !ok {
+	pod, settling, err := look.Pod(selector)
+	if err != nil {
+		return Observation{}, trouble(err)
+	}
+	if pod == "" {
 		return p.podless(selector.String(), workbench, settling)
 	}
 	argv := spec.Argv

@@ -27,6 +27,7 @@ type api struct {
 	lists    map[string][]any // by resource
 	requests map[string]int   // by resource
 	status   int              // of everything but the proxy; 0: as it should be
+	notReady bool
 	// proxy answers for Services: "predictor:8080" -> handler.
 	proxy map[string]http.HandlerFunc
 }
@@ -83,11 +84,15 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if a.status != 0 && path != "/readyz" {
-		refuse(w, a.status, map[int]metav1.StatusReason{401: metav1.StatusReasonUnauthorized, 403: metav1.StatusReasonForbidden}[a.status], "no")
+		refuse(w, a.status, map[int]metav1.StatusReason{401: metav1.StatusReasonUnauthorized, 403: metav1.StatusReasonForbidden}[a.status], "forbidden")
 		return
 	}
 	switch path {
 	case "/readyz":
+		if a.notReady {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		_, _ = w.Write([]byte("ok"))
 		return
 	case "/api":

@@ -71,6 +71,9 @@ func (p *Prober) http(ctx context.Context, spec *lab.HTTPProbe) (Observation, er
 	}
 	headers := make(map[string]any, len(a.header))
 	for name, values := range a.header {
+		if name == "Audit-Id" {
+			continue // the API server's
+		}
 		headers[strings.ToLower(name)] = strings.ToValidUTF8(strings.Join(values, ", "), "?")
 	}
 	o := Observation{
@@ -159,6 +162,12 @@ func (p *Prober) ask(ctx context.Context, q question) (answer, error) {
 		a.cut = "the answer broke off: " + err.Error()
 	case len(body) > maxBody:
 		a.body, a.cut = body[:maxBody], "only the first MiB of the answer was read"
+	}
+	if a.status >= http.StatusBadRequest && len(body) == 0 {
+		// An API server that has only just started knows no paths yet.
+		if err := p.client.Ping(ctx); err != nil {
+			return answer{}, trouble(err)
+		}
 	}
 	return judgeProxy(q, a)
 }

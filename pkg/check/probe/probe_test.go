@@ -148,12 +148,29 @@ func TestAPIServerTrouble(t *testing.T) {
 			}
 		}
 	}
-	// Rights that only the judgement needs may be missing.
+	// One that has only just started refuses everybody.
 	a, p := newAPI(t)
+	a.proxy["predictor:8080"] = func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, 403, metav1.StatusReasonForbidden, `services "predictor:8080" is forbidden: rbac: RBAC: [clusterrole.rbac.authorization.k8s.io "cluster-admin" not found]`)
+	}
+	if e := trouble1(t, p, lab.Probe{HTTP: &lab.HTTPProbe{Service: "predictor", Port: 8080}}); !e.Passing {
+		t.Error(e)
+	}
+	// Or knows no path.
+	a.notReady = true
+	a.proxy["predictor:8080"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }
+	if e := trouble1(t, p, lab.Probe{HTTP: &lab.HTTPProbe{Service: "predictor", Port: 8080}}); !e.Passing {
+		t.Error(e)
+	}
+	// Rights that only the judgement needs may be missing.
+	a, p = newAPI(t)
 	a.status = 403
 	a.proxy["predictor:8080"] = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) }
 	if o := see(t, p, lab.Probe{HTTP: &lab.HTTPProbe{Service: "predictor", Port: 8080}}); o.Vars["body"] != "ok" {
 		t.Errorf("%+v", o)
+	}
+	if e := trouble1(t, p, lab.Probe{Exec: &lab.ExecProbe{Argv: []string{"true"}}}); e.Passing || !strings.Contains(e.Error(), "forbidden") {
+		t.Error(e)
 	}
 }
 

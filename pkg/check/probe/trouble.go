@@ -36,7 +36,7 @@ func trouble(err error) error {
 		return err
 	case apierrors.IsUnauthorized(err):
 		return lasting(err, "The cluster does not accept the credentials. labctl up renews those of its own cluster; for another one, get a new kubeconfig.")
-	case apierrors.IsForbidden(err):
+	case apierrors.IsForbidden(err) && !kube.StartingUp(err):
 		return lasting(err, "Ask the cluster's administrator for the right to do this in the lab's namespace.")
 	case meta.IsNoMatchError(err):
 		return lasting(err, "The cluster does not know this kind of object; the lab's page lists what it requires.")
