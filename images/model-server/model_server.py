@@ -17,6 +17,7 @@ It is not for several models or several workers: a lab scales by pods.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import importlib.util
@@ -27,7 +28,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
@@ -36,8 +37,12 @@ import registry
 
 logger = logging.getLogger("model_server")
 
-# Requests under way at a stop; the Deployment's preStop has kept new ones away by then.
+# Requests under way at a stop; by then /drain has seen that there are no new ones.
 GRACE_SECONDS: Final = 5
+# So many looks in a row without a new request, and so many at most.
+DRAIN_POLL_SECONDS: Final = 0.25
+DRAIN_QUIET_POLLS: Final = 10
+DRAIN_POLLS: Final = 80
 # What the labs' models are made of, imported while the registry may still be starting.
 MODEL_MODULES: Final = ("sklearn.compose", "sklearn.linear_model")
 
@@ -91,13 +96,31 @@ def unpickle(stored: registry.Stored) -> Any:
     return pipeline
 
 
+async def drain(requests: Callable[[], int], pause: float = DRAIN_POLL_SECONDS) -> bool:
+    """Waits until requests stop coming, for the Deployment's preStop; returns whether they did.
+
+    A pod that ends still gets requests until every node has taken it out of the Service, which is quick on an idle machine
+    and slow on a busy one. A fixed pause would be too long for the first and too short for the second. Looks are counted and
+    not seconds, because a process that was not scheduled has not looked.
+    """
+    quiet, seen = 0, requests()
+    for _ in range(DRAIN_POLLS):
+        await asyncio.sleep(pause)
+        now = requests()
+        quiet = quiet + 1 if now == seen else 0
+        seen = now
+        if quiet == DRAIN_QUIET_POLLS:
+            return True
+    return False
+
+
 def serve(settings: Settings) -> None:
     begin = time.monotonic()
     # Half a million objects that all stay: looking for garbage among them only costs time.
     gc.disable()
     bare_kserve()
     from kserve.errors import InvalidInput
-    from kserve.model_server import ModelServer
+    from kserve.model_server import ModelServer, app
     from predictor import Predictor
 
     for module in MODEL_MODULES:
@@ -107,6 +130,11 @@ def serve(settings: Settings) -> None:
     logger.info("modules loaded in %.1f s", time.monotonic() - begin)
     stored = registry.wait(lambda: registry.fetch(settings.uri, settings.tracking_uri), settings.wait_seconds)
     model = Predictor(settings.name, stored, unpickle(stored))
+
+    async def drained() -> dict[str, bool]:
+        return {"drained": await drain(lambda: model.requests)}
+
+    app.add_api_route("/drain", drained)
     gc.freeze()
     gc.enable()
     logger.info("serving %s as version %s, %s, %.1f s after the start", settings.uri, stored.version, stored.digest, time.monotonic() - begin)

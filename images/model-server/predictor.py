@@ -36,6 +36,7 @@ class Predictor(Model):  # type: ignore[misc]
         self.pipeline = pipeline
         self.columns = stored.columns
         self.version = stored.version
+        self.requests = 0
         self.late, self.on_time, self.failed = (PREDICTIONS.labels(name, stored.version, outcome) for outcome in ("late", "ontime", "error"))
         self.scores = SCORES.labels(name, stored.version)
         INFO.labels(name, stored.version, stored.run_id, stored.digest).set(1)
@@ -48,6 +49,7 @@ class Predictor(Model):  # type: ignore[misc]
         return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
 
     def predict(self, payload: Any, headers: dict[str, str] | None = None) -> InferResponse:  # noqa: ARG002
+        self.requests += 1
         try:
             rows = self.rows(payload)
             scores = self.pipeline.predict_proba(rows)[:, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import http.server
@@ -194,6 +195,20 @@ def test_a_bad_setting_is_named(name: str) -> None:
         model_server.Settings.read({name: "soon"})
 
 
+@pytest.mark.parametrize(
+    ("counts", "drained", "looks"),
+    [
+        ([5] * 99, True, model_server.DRAIN_QUIET_POLLS),
+        ([1, 2, 3, 3, 3, 4] + [4] * 99, True, 5 + model_server.DRAIN_QUIET_POLLS),
+        (list(range(99)), False, model_server.DRAIN_POLLS),
+    ],
+)
+def test_drain_waits_for_the_last_request(counts: list[int], drained: bool, looks: int) -> None:
+    left = iter(counts)
+    assert asyncio.run(model_server.drain(lambda: next(left), pause=0)) is drained
+    assert len(counts) - len(list(left)) == looks + 1
+
+
 # From here on: the program itself, as the container starts it.
 
 
@@ -293,6 +308,10 @@ def test_metadata_names_the_columns(server: str) -> None:
     status, answer = call(server, "/v2/models/flight-delay")
     assert status == 200
     assert [(column["name"], column["datatype"]) for column in answer["inputs"]] == [("hour", "FP64"), ("carrier", "BYTES")]
+
+
+def test_drain_answers_when_it_is_quiet(server: str) -> None:
+    assert call(server, "/drain") == (200, {"drained": True})
 
 
 def metrics(address: str) -> dict[str, float]:
