@@ -250,7 +250,7 @@ func scoreTask(t *lab.Task, r Record) TaskScore {
 	s := TaskScore{ID: t.ID, Title: t.Title, Now: points, Max: t.Points(), HintLevel: r.HintLevel(t.ID)}
 	_, s.Solved = r.Solved[t.ID]
 	s.Passed = !rec.Passed.IsZero() || s.Solved
-	s.Regressed = s.Passed && !green && seen(t, r)
+	s.Regressed = s.Passed && !green && failing(t, r)
 	for _, h := range r.Hints {
 		if h.Task == t.ID {
 			s.HintCost += h.Price
@@ -281,12 +281,13 @@ func scoreTask(t *lab.Task, r Record) TaskScore {
 	return s
 }
 
-// seen tells whether anything is known of the task's checks. A task that was
-// solved and not checked since stands as labctl left it.
-func seen(t *lab.Task, r Record) bool {
+// failing tells whether a check of the task is known not to pass. A task that
+// was solved stands as labctl left it: checks that did not run since, such as
+// active ones, say nothing against it.
+func failing(t *lab.Task, r Record) bool {
 	return slices.ContainsFunc(t.Checks, func(c lab.Check) bool {
 		k, ok := r.Checks[c.ID]
-		return ok && !k.Seen.Before(r.Solved[t.ID])
+		return ok && !k.Passing && !k.Seen.Before(r.Solved[t.ID])
 	})
 }
 

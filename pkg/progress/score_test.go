@@ -171,6 +171,9 @@ func TestScoreOfTask(t *testing.T) {
 		"solved and not checked since": {[]event{{checked: "A:fail B:pass C:blocked"}, {solved: "pin"}}, with(func(s *progress.TaskScore) {
 			s.State, s.Passed, s.Solved, s.Earned, s.Now, s.Reachable = progress.TaskSolved, true, true, 3, 3, 3
 		})},
+		"solved, and the active check has not run": {[]event{{checked: "A:blocked B:fail C:fail"}, {solved: "pin"}, {checked: "A:skipped B:pass C:pass"}}, with(func(s *progress.TaskScore) {
+			s.State, s.Passed, s.Solved, s.Now, s.Reachable = progress.TaskSolved, true, true, 5, 0
+		})},
 		"solved keeps what was earned": {[]event{{checked: "A:pass B:fail C:fail"}, {solved: "pin"}, {checked: all}}, with(func(s *progress.TaskScore) {
 			s.State, s.Passed, s.Solved, s.Earned, s.Now, s.Reachable = progress.TaskSolved, true, true, 5, 10, 5
 		})},
