@@ -2,7 +2,8 @@ package restore
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,7 +143,7 @@ func (n *namespace) Replace(_ context.Context, o *Object) (*Object, error) {
 	switch {
 	case n.conflicts > 0:
 		n.conflicts--
-		return nil, apierrors.NewConflict(schema.GroupResource{}, o.GetName(), fmt.Errorf("changed"))
+		return nil, apierrors.NewConflict(schema.GroupResource{}, o.GetName(), errors.New("changed"))
 	case live == nil:
 		return nil, apierrors.NewNotFound(schema.GroupResource{}, o.GetName())
 	case n.immutable[k]:
@@ -242,9 +243,7 @@ func (n *namespace) log(verbs ...string) []string {
 // object makes an object; fields are its content beside metadata.
 func object(apiVersion, kind, name string, fields map[string]any) *Object {
 	o := &Object{Object: map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": map[string]any{"name": name}}}
-	for k, v := range fields {
-		o.Object[k] = v
-	}
+	maps.Copy(o.Object, fields)
 	return o
 }
 

@@ -97,9 +97,10 @@ func keep(o, live *Object, path ...string) {
 	}
 }
 
-// template gives the pod template of a workload.
+// template gives the pod template of a workload; one that is no map counts as
+// absent.
 func template(o *Object) map[string]any {
-	t, _, _ := unstructured.NestedMap(o.Object, "spec", "template") //nolint:errcheck // one that is none counts as absent
+	t, _, _ := unstructured.NestedMap(o.Object, "spec", "template")
 	return t
 }
 

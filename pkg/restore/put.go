@@ -134,7 +134,7 @@ func (r *Restorer) observed(ctx context.Context, o *Object) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, observedTime, errUnseen)
 	defer cancel()
 	for {
-		seen, _, _ := unstructured.NestedInt64(o.Object, "status", "observedGeneration") //nolint:errcheck // zero when it is none
+		seen, _, _ := unstructured.NestedInt64(o.Object, "status", "observedGeneration")
 		if seen >= o.GetGeneration() {
 			return nil
 		}

@@ -33,7 +33,7 @@ func (r *Restorer) stale(m *Object, pods []kube.Item) bool {
 
 // relabelled tells whether somebody has changed the labels of a pod.
 func relabelled(m *Object, pod kube.Item) bool {
-	want, _, _ := unstructured.NestedStringMap(m.Object, "spec", "template", "metadata", "labels") //nolint:errcheck // none when they are none
+	want, _, _ := unstructured.NestedStringMap(m.Object, "spec", "template", "metadata", "labels")
 	for k, v := range want {
 		if pod.Labels[k] != v {
 			return true
