@@ -175,8 +175,10 @@ func TestFindings(t *testing.T) {
 		{"chart of another name", []change{{chart, `name: "demo"`, "name: other"}}},
 		{"component that is no dependency", []change{{spec, "components: [workbench]", "components: [workbench, mlfow]"}}},
 		{"dependency that is no component", []change{{chart, "  - name: workbench", "  - {name: mlflow, version: 0.1.0, repository: file://../../../charts/mlflow}\n  - name: workbench"}}},
-		{"unknown component chart", []change{{chart, "name: workbench\n    version: 0.1.0\n    repository: file://../../../charts/workbench",
-			"name: workbnch\n    version: 0.1.0\n    repository: file://../../../charts/workbnch"}}},
+		{"unknown component chart", []change{{
+			chart, "name: workbench\n    version: 0.1.0\n    repository: file://../../../charts/workbench",
+			"name: workbnch\n    version: 0.1.0\n    repository: file://../../../charts/workbnch",
+		}}},
 		{"chart that does not render", []change{{seeded, "{{ .Release.Name }}", "{{ .Release.Name | nonsense }}"}}},
 		{"chart for the cluster", []change{{seeded, "kind: ConfigMap", "kind: ClusterRole"}}},
 		{"chart for another namespace", []change{{seeded, "name: greeting", "name: greeting\n  namespace: kube-system"}}},
