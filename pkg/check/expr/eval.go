@@ -71,7 +71,7 @@ func convert(v ref.Val, depth int) (any, error) {
 		}
 		return base64.StdEncoding.EncodeToString(v), nil
 	case types.Duration:
-		return v.Duration.String(), nil
+		return v.String(), nil
 	case types.Timestamp:
 		return v.UTC().Format(time.RFC3339Nano), nil
 	case quantity:

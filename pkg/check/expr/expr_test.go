@@ -220,8 +220,11 @@ func TestSyntaxErrors(t *testing.T) {
 func TestScope(t *testing.T) {
 	t.Parallel()
 	for _, s := range []Scope{
-		{Kind: "ftp"}, {Kind: "kube", With: map[string]string{"object": "http"}}, {Kind: "kube", With: map[string]string{"lab": "http"}},
-		{Kind: "kube", With: map[string]string{"x": "ftp"}}, {Kind: "http", Wait: true, Values: []string{}},
+		{Kind: "ftp"},
+		{Kind: "kube", With: map[string]string{"object": "http"}},
+		{Kind: "kube", With: map[string]string{"lab": "http"}},
+		{Kind: "kube", With: map[string]string{"x": "ftp"}},
+		{Kind: "http", Wait: true, Values: []string{}},
 	} {
 		if _, err := Compile("true", s, Bool); err == nil {
 			t.Errorf("%+v", s)

@@ -194,8 +194,8 @@ func (p *Prober) unanswered(ctx context.Context, q question, limit time.Duration
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return answer{}, trouble(fmt.Errorf("ask %s through the API server: %w", q.service, err))
 	}
-	if err := p.client.Ping(ctx); err != nil {
-		return answer{}, trouble(err)
+	if ping := p.client.Ping(ctx); ping != nil {
+		return answer{}, trouble(ping)
 	}
 	return answer{silent: fmt.Sprintf("Service %s:%d does not answer within %s", q.service, q.port, limit.Round(time.Second))}, nil
 }
@@ -206,7 +206,8 @@ func judgeProxy(q question, a answer) (answer, error) {
 		return a, nil
 	}
 	var s metav1.Status
-	if json.Unmarshal(a.body, &s) != nil || s.Kind != "Status" || s.APIVersion != "v1" {
+	_ = json.Unmarshal(a.body, &s) // what is no JSON is no Status either
+	if s.Kind != "Status" || s.APIVersion != "v1" {
 		return a, nil
 	}
 	switch a.status {

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -66,7 +67,7 @@ func (r *registry) find(ctx context.Context, spec *lab.MLflowProbe) (any, error)
 	case spec.Artifact != nil:
 		return some(r.artifact(ctx, spec.Artifact))
 	default:
-		return nil, &TroubleError{Err: fmt.Errorf("the mlflow probe asks for nothing")}
+		return nil, &TroubleError{Err: errors.New("the mlflow probe asks for nothing")}
 	}
 }
 
@@ -147,7 +148,8 @@ func (r *registry) version(ctx context.Context, path, model string) (any, error)
 	}
 	raw, ok := doc["model_version"].(map[string]any)
 	if !ok {
-		return nil, r.nonsense("no model_version in the answer")
+		r.nonsense("no model_version in the answer")
+		return nil, nil
 	}
 	aliases, ok, err := r.aliases(ctx, model)
 	if !ok || err != nil {
@@ -157,9 +159,8 @@ func (r *registry) version(ctx context.Context, path, model string) (any, error)
 }
 
 // nonsense notes an answer that is JSON and still no answer.
-func (r *registry) nonsense(why string) error {
+func (r *registry) nonsense(why string) {
 	r.code, r.detail = CodeUnreadable, "MLflow: "+why
-	return nil
 }
 
 // aliases gives the aliases of a model by version: the lists of versions lack
@@ -171,7 +172,8 @@ func (r *registry) aliases(ctx context.Context, model string) (map[string][]any,
 	}
 	registered, ok := doc["registered_model"].(map[string]any)
 	if !ok {
-		return nil, false, r.nonsense("no registered_model in the answer")
+		r.nonsense("no registered_model in the answer")
+		return nil, false, nil
 	}
 	byVersion := make(map[string][]any)
 	for _, item := range items(registered["aliases"]) {
@@ -243,7 +245,8 @@ func (r *registry) experiment(ctx context.Context, name string) (string, error) 
 	e, _ := doc["experiment"].(map[string]any)
 	id, ok := e["experiment_id"].(string)
 	if !ok {
-		return "", r.nonsense("no experiment in the answer")
+		r.nonsense("no experiment in the answer")
+		return "", nil
 	}
 	return id, nil
 }

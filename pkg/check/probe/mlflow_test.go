@@ -250,9 +250,13 @@ func TestMLflowFilters(t *testing.T) {
 func TestMLflowRubbish(t *testing.T) {
 	t.Parallel()
 	specs := []lab.MLflowProbe{
-		{Alias: &lab.MLflowAlias{Model: "flight-delay", Name: "champion"}}, {Version: &lab.MLflowVersion{Model: "flight-delay", Version: "1"}},
-		{Versions: &lab.MLflowVersions{Model: "flight-delay"}}, {Run: &lab.MLflowRun{Experiment: "e", Name: "r"}}, {Runs: &lab.MLflowRuns{Experiment: "e"}},
-		{Artifact: &lab.MLflowArtifact{Model: "flight-delay", Version: "1", Path: "MLmodel"}}, {Artifact: &lab.MLflowArtifact{Experiment: "e", Run: "r", Path: "x"}},
+		{Alias: &lab.MLflowAlias{Model: "flight-delay", Name: "champion"}},
+		{Version: &lab.MLflowVersion{Model: "flight-delay", Version: "1"}},
+		{Versions: &lab.MLflowVersions{Model: "flight-delay"}},
+		{Run: &lab.MLflowRun{Experiment: "e", Name: "r"}},
+		{Runs: &lab.MLflowRuns{Experiment: "e"}},
+		{Artifact: &lab.MLflowArtifact{Model: "flight-delay", Version: "1", Path: "MLmodel"}},
+		{Artifact: &lab.MLflowArtifact{Experiment: "e", Run: "r", Path: "x"}},
 	}
 	text := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

@@ -139,8 +139,11 @@ func TestAPIServerTrouble(t *testing.T) {
 		a, p := newAPI(t)
 		a.status = code
 		for _, spec := range []lab.Probe{
-			kubeProbe("v1", "Pod", "x"), {HTTP: &lab.HTTPProbe{Service: "predictor", Port: 8080}}, {PromQL: &lab.PromQLProbe{Query: "up"}},
-			{MLflow: &lab.MLflowProbe{Versions: &lab.MLflowVersions{Model: "m"}}}, {Exec: &lab.ExecProbe{Argv: []string{"true"}}},
+			kubeProbe("v1", "Pod", "x"),
+			{HTTP: &lab.HTTPProbe{Service: "predictor", Port: 8080}},
+			{PromQL: &lab.PromQLProbe{Query: "up"}},
+			{MLflow: &lab.MLflowProbe{Versions: &lab.MLflowVersions{Model: "m"}}},
+			{Exec: &lab.ExecProbe{Argv: []string{"true"}}},
 		} {
 			e := trouble1(t, p, spec)
 			if e.Passing != passing {
@@ -158,7 +161,7 @@ func TestAPIServerTrouble(t *testing.T) {
 	}
 	// Or knows no path.
 	a.notReady = true
-	a.proxy["predictor:8080"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }
+	a.proxy["predictor:8080"] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
 	if e := trouble1(t, p, lab.Probe{HTTP: &lab.HTTPProbe{Service: "predictor", Port: 8080}}); !e.Passing {
 		t.Error(e)
 	}
@@ -216,9 +219,9 @@ func TestRubbish(t *testing.T) {
 	}{
 		"HTML":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>login</html>")) }, 200, "", nil, ""},
 		"empty":      {func(http.ResponseWriter, *http.Request) {}, 200, "", nil, ""},
-		"500":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 500, "", nil, ""},
+		"500":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, 500, "", nil, ""},
 		"own 503":    {func(w http.ResponseWriter, _ *http.Request) { reply(w, 503, map[string]any{"error": "loading"}) }, 503, "", map[string]any{"error": "loading"}, ""},
-		"own 401":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, 401, "", nil, ""},
+		"own 401":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, 401, "", nil, ""},
 		"redirect":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, 302, "", nil, ""},
 		"broken off": {func(w http.ResponseWriter, _ *http.Request) { broken(w) }, 200, "", nil, "the answer broke off: unexpected EOF"},
 		"two values": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{} {}")) }, 200, "", nil, ""},
