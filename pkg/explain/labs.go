@@ -37,7 +37,7 @@ func ofLab(l *lab.Lab) []Entry {
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
 func ofTask(l *lab.Lab, t *lab.Task) []Entry {
-	text := fmt.Sprintf("A task of the lab `%s`, %d points. %s\n\nWhat to do: `labctl task %s %s`.", l.Metadata.Name, t.Points(), t.Why, l.Metadata.Name, t.ID)
+	text := fmt.Sprintf("A task of the lab %s, %d points. %s\n\nWhat to do: `labctl task %s %s`.", code(l.Metadata.Name), t.Points(), t.Why, l.Metadata.Name, t.ID)
 	list := []Entry{{Kind: Task, Name: t.ID, Title: t.Title, Text: text}}
 	for i, c := range t.Checks {
 		list = append(list, Entry{Kind: Check, Name: c.ID, Title: t.Title, Text: ofCheck(l, t, i)})
@@ -49,7 +49,7 @@ func ofTask(l *lab.Lab, t *lab.Task) []Entry {
 // learner's to find out, with the brief.
 func ofCheck(l *lab.Lab, t *lab.Task, i int) string {
 	c := &t.Checks[i]
-	lines := []string{fmt.Sprintf("A check of the task `%s` of the lab `%s`, for %d of its %d points.", t.ID, l.Metadata.Name, c.Points, t.Points())}
+	lines := []string{fmt.Sprintf("A check of the task %s of the lab %s, for %d of its %d points.", code(t.ID), code(l.Metadata.Name), c.Points, t.Points())}
 	if t.IsEssential(i) {
 		lines[0] += " Without it the task is not passed."
 	}
@@ -71,14 +71,17 @@ func ofCheck(l *lab.Lab, t *lab.Task, i int) string {
 	return strings.Join(append(lines, fmt.Sprintf("Run it: `labctl check %s %s`.", l.Metadata.Name, t.ID)), "\n\n")
 }
 
+// code sets a name off, in Markdown.
+func code(s string) string { return "`" + s + "`" }
+
 // target names what a probe looks at.
 func target(p lab.Probe) string {
 	switch p.Kind() {
 	case lab.ProbeKube:
 		if p.Kube.Name != "" {
-			return fmt.Sprintf("the object `%s/%s`", p.Kube.Kind, p.Kube.Name)
+			return "the object " + code(p.Kube.Kind+"/"+p.Kube.Name)
 		}
-		return fmt.Sprintf("objects of the kind `%s`", p.Kube.Kind)
+		return "objects of the kind " + code(p.Kube.Kind)
 	case lab.ProbeHTTP:
 		return fmt.Sprintf("the answer of `%s %s:%d%s`", p.HTTP.Method, p.HTTP.Service, p.HTTP.Port, p.HTTP.Path)
 	case lab.ProbePromQL:
@@ -86,7 +89,7 @@ func target(p lab.Probe) string {
 	case lab.ProbeMLflow:
 		return "the model registry"
 	case lab.ProbeExec:
-		return fmt.Sprintf("what `%s` says in the workbench", p.Exec.Argv[0])
+		return "what " + code(p.Exec.Argv[0]) + " says in the workbench"
 	default:
 		return ""
 	}

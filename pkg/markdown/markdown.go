@@ -137,11 +137,11 @@ func (r *renderer) table(t *extast.Table) string {
 	}
 	var b strings.Builder
 	for i, row := range rows {
-		line := ""
+		var line strings.Builder
 		for j, cell := range row {
-			line += cell + strings.Repeat(" ", widths[j]-ansi.StringWidth(cell)+2)
+			line.WriteString(cell + strings.Repeat(" ", widths[j]-ansi.StringWidth(cell)+2))
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 		if i == 0 {
 			for j, w := range widths {
 				b.WriteString(strings.Repeat("─", w))
@@ -173,7 +173,7 @@ func (r *renderer) inline(parent ast.Node) string {
 		case *ast.CodeSpan:
 			b.WriteString(r.span(r.inline(n)))
 		case *ast.Emphasis:
-			attr := ansi.Attr(ansi.AttrItalic)
+			attr := ansi.AttrItalic
 			if n.Level > 1 {
 				attr = ansi.AttrBold
 			}

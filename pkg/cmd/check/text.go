@@ -158,10 +158,10 @@ func (t texter) fault(p *ui.Printer, f *practice.FaultReport) {
 func (t texter) changes(w io.Writer, r *practice.CheckReport, list []practice.Change) error {
 	p := ui.NewPrinter(w)
 	for _, c := range list {
-		switch {
-		case c.Check.Status == check.StatusPass:
+		switch c.Check.Status {
+		case check.StatusPass:
 			p.Linef("  %s %s  passes", t.style.OK("✓"), c.Check.ID)
-		case c.Check.Status == check.StatusSkipped:
+		case check.StatusSkipped:
 		default:
 			t.check(p, c.Check)
 		}

@@ -180,8 +180,12 @@ func showIndex(w io.Writer, l index, s *iostreams.Streams) error {
 		title string
 		names []string
 	}{
-		{"Words", l.Terms}, {"Labs", l.Labs}, {"Tasks", l.Tasks}, {"Checks", l.Checks},
-		{"Findings of labctl doctor", l.Findings}, {"Known errors", l.Errors},
+		{"Words", l.Terms},
+		{"Labs", l.Labs},
+		{"Tasks", l.Tasks},
+		{"Checks", l.Checks},
+		{"Findings of labctl doctor", l.Findings},
+		{"Known errors", l.Errors},
 	} {
 		if len(group.names) == 0 {
 			continue

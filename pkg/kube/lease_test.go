@@ -1,0 +1,87 @@
+package kube_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"labctl.dev/labctl/pkg/kube"
+)
+
+func TestHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &kube.Client{Clientset: fake.NewClientset()}
+		first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// It is renewed for as long as the work takes, and others wait.
+		waits := make(chan string, 10)
+		why := errors.New("tired")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, why)
+		defer cancel()
+		if _, err := c.Hold(ctx, kube.Lease{Namespace: "n", Name: "l", Holder: "two", OnWait: func(h string) { waits <- h }}); !errors.Is(err, why) {
+			t.Errorf("the second holder: %v", err)
+		}
+		if len(waits) != 1 || <-waits != "one" {
+			t.Errorf("told %d times", len(waits))
+		}
+		first()
+		first() // twice is allowed
+		second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second()
+	})
+}
+
+// TestHoldOfAKilledProcess: its lease runs out.
+func TestHoldOfAKilledProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		set := fake.NewClientset()
+		c := &kube.Client{Clientset: set}
+		broken := false
+		set.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return broken, nil, errors.New("gone")
+		})
+		first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		broken = true // nothing is renewed, and nothing is given back
+		first()
+		broken = false
+		begin := time.Now()
+		second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(begin); waited < 10*time.Second || waited > time.Minute {
+			t.Errorf("waited %s", waited)
+		}
+		second()
+	})
+}
+
+// TestHoldWithoutTheRight ends at once: the wait would have no end.
+func TestHoldWithoutTheRight(t *testing.T) {
+	t.Parallel()
+	set := fake.NewClientset()
+	set.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "l", errors.New("no"))
+	})
+	if _, err := (&kube.Client{Clientset: set}).Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"}); !apierrors.IsForbidden(err) {
+		t.Errorf("error %v", err)
+	}
+}
