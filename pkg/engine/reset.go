@@ -159,7 +159,8 @@ func (x *restoration) clean(ctx context.Context, r reporter) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	x.objects, x.restorer = manifests, restore.New(objects, manifests, x.res.Resumed)
+	// What a cut-off reset or Helm's upgrade has changed is not known here.
+	x.objects, x.restorer = manifests, restore.New(objects, manifests, x.res.Resumed || x.res.Upgraded)
 	removed, err := x.restorer.Clean(ctx, r.update)
 	x.res.Removed = append(x.res.Removed, removed...)
 	return fmt.Sprintf("%d removed", len(removed)), clierr.Wrap(err, "remove what is not of the lab", x.again())
