@@ -104,10 +104,16 @@ func LabRights(namespace string, makes bool) []Right {
 	add("autoscaling", manage, "horizontalpodautoscalers")
 	// Restarts, and pods that a learner makes by hand.
 	add("", "get list watch delete", "pods")
-	add("", "list watch", "events")
-	add("apps", "list watch", "replicasets", "daemonsets")
-	add("", "get", "pods/log")
+	add("apps", "get list watch", "replicasets")
+	add("apps", "list watch", "daemonsets")
+	add("", "get list watch", "pods/log", "events", "endpoints")
 	add("", "create", "pods/exec", "pods/portforward")
+	// The rest of what the Role of a lab's tools grants: nobody may grant what he
+	// has not himself.
+	add("apps", "get list watch update patch", "deployments/scale", "statefulsets/scale")
+	add("events.k8s.io", "get list watch", "events")
+	add("discovery.k8s.io", "get list watch", "endpointslices")
+	add("authorization.k8s.io", "create", "localsubjectaccessreviews")
 	// Checks ask the lab's services through the API server, one active at a time.
 	add("", "get create", "services/proxy")
 	add("coordination.k8s.io", "get create update delete", "leases")

@@ -26,9 +26,16 @@ func skipped(k schema.GroupKind) bool {
 	}
 }
 
-// everywhere tells whether every namespace has that object, or Helm keeps its
-// records in it.
-func everywhere(i kube.Item) bool {
+// KeepLabel keeps an object that the owner of a cluster has put into a lab's
+// namespace after the lab, such as a RoleBinding.
+const KeepLabel = "labctl.dev/keep"
+
+// staysAlways tells whether every namespace has that object, Helm keeps its
+// records in it, or somebody says that it must stay.
+func staysAlways(i kube.Item) bool {
+	if i.Labels[KeepLabel] == "true" {
+		return true
+	}
 	switch k := i.GroupKind(); k {
 	case kindAccount:
 		return i.Name == "default"
@@ -93,7 +100,7 @@ func (c census) root(i kube.Item) (root kube.Item, known bool) {
 func (c census) foreign() (objects, pods []kube.Item) {
 	for _, i := range c.byUID {
 		root, known := c.root(i)
-		if !known || c.release[itemKey(root)] || everywhere(root) || skipped(root.GroupKind()) || skipped(i.GroupKind()) || !root.Created.After(c.since) {
+		if !known || c.release[itemKey(root)] || staysAlways(root) || skipped(root.GroupKind()) || skipped(i.GroupKind()) || !root.Created.After(c.since) {
 			continue
 		}
 		if i.GroupKind() == kindPod {

@@ -157,6 +157,7 @@ func TestForeign(t *testing.T) {
 		item("v1", "ConfigMap", "kube-root-ca.crt", 3, "", nil),
 		item("v1", "ServiceAccount", "default", 3, "", nil),
 		item("v1", "Secret", "pull-secret-of-the-instructor", 1, "", nil),
+		item("rbac.authorization.k8s.io/v1", "RoleBinding", "grader", 5, "", map[string]string{KeepLabel: "true"}),
 		item("v1", "Event", "e", 5, "", nil),
 		item("events.k8s.io/v1", "Event", "e2", 5, "", nil),
 		item("coordination.k8s.io/v1", "Lease", "l", 5, "", nil),
