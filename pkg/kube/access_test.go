@@ -97,7 +97,7 @@ func TestRequire(t *testing.T) {
 	err := c.Require(t.Context(), LabRights("lab-x", true))
 	d := clierr.Describe(err)
 	want := "create namespaces in the whole cluster\ndelete namespaces in the whole cluster\nget namespaces in namespace lab-x\n" +
-		"patch namespaces in namespace lab-x\ncreate pods/exec in namespace lab-x"
+		"patch namespaces in namespace lab-x\nget pods/exec in namespace lab-x\ncreate pods/exec in namespace lab-x"
 	if d.Code != clierr.CodeUnfit || d.Detail != want {
 		t.Errorf("%+v", d)
 	}

@@ -107,7 +107,8 @@ func LabRights(namespace string, makes bool) []Right {
 	add("apps", "get list watch", "replicasets")
 	add("apps", "list watch", "daemonsets")
 	add("", "get list watch", "pods/log", "events", "endpoints")
-	add("", "create", "pods/exec", "pods/portforward")
+	// Web sockets are opened with GET, and RBAC names the verb after that.
+	add("", "get create", "pods/exec", "pods/portforward")
 	// The rest of what the Role of a lab's tools grants: nobody may grant what he
 	// has not himself.
 	add("apps", "get list watch update patch", "deployments/scale", "statefulsets/scale")
