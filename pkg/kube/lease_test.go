@@ -3,6 +3,7 @@ package kube_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,17 +52,17 @@ func TestHoldOfAKilledProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := fake.NewClientset()
 		c := &kube.Client{Clientset: set}
-		broken := false
+		var broken atomic.Bool // the elector asks from goroutines of its own
 		set.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
-			return broken, nil, errors.New("gone")
+			return broken.Load(), nil, errors.New("gone")
 		})
 		first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		broken = true // nothing is renewed, and nothing is given back
+		broken.Store(true) // nothing is renewed, and nothing is given back
 		first()
-		broken = false
+		broken.Store(false)
 		begin := time.Now()
 		second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
 		if err != nil {
