@@ -199,7 +199,7 @@ func (b *bench) Steps(ctx context.Context, steps []lab.Step, tell func(string)) 
 	if len(steps) > 0 {
 		b.fresh = false
 	}
-	return b.drills.Run(ctx, steps, func(i, n int, text string) { tell(fmt.Sprintf("step %d of %d: %s", i+1, n, text)) })
+	return b.drills.Run(ctx, steps, func(i, n int, text string) { tell(fmt.Sprintf("step %d of %d: %s", i, n, text)) })
 }
 
 // Check runs checks in the lab.
