@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
@@ -85,20 +84,6 @@ func (m *Manager) bootstrap(ctx context.Context, s Spec, progress func(string)) 
 		return nil
 	}
 	return &exec.RunError{Command: []string{"kubeadm", "init"}, Output: output.Bytes(), Inner: err}
-}
-
-// WaitKubeconfig gives the credentials of a cluster that is being created as
-// soon as its node has them. That is seconds before Create returns: the API
-// server comes up next and can be used while kubeadm and kind set up the rest.
-func (m *Manager) WaitKubeconfig(ctx context.Context, s Spec) ([]byte, error) {
-	if err := m.WaitContainerd(ctx, s); err != nil {
-		return nil, err
-	}
-	const wait = "until grep -q client-key-data /etc/kubernetes/admin.conf; do sleep 0.1; done 2>/dev/null"
-	if _, err := m.docker.Exec(ctx, NodeName(s.Name), "sh", "-c", wait); err != nil {
-		return nil, fmt.Errorf("wait for the credentials of cluster %s: %w", s.Name, err)
-	}
-	return m.Kubeconfig(ctx, s.Name)
 }
 
 // kubeadmProgress turns a line of kubeadm into a word for people.

@@ -67,12 +67,3 @@ func TestEngineDies(t *testing.T) {
 		t.Errorf("error %+v", d)
 	}
 }
-
-func TestWaitKubeconfig(t *testing.T) {
-	t.Parallel()
-	engine := &fakeEngine{nodes: []fakeNode{ours()}}
-	raw, err := newManager(t, engine, fakeKind{}).WaitKubeconfig(t.Context(), Spec{Name: "lab"})
-	if err != nil || string(raw) != "kind: Config\n" {
-		t.Errorf("%q, %v", raw, err)
-	}
-}
