@@ -3,7 +3,8 @@
     models:/NAME/N         version N of a registered model
     models:/NAME/latest    its newest version
     models:/NAME@ALIAS     the version that an alias points to
-    s3://BUCKET/PREFIX     MLmodel and model.pkl below a prefix of the object store
+    s3://BUCKET/PREFIX     MLmodel and model.pkl below a prefix of the object store; manifest.json beside them, or a number at
+                           the end of the prefix, says which version that is
 
 It speaks MLflow's REST API itself: importing MLflow's client takes longer than everything else that the server does at its
 start. Nothing is unpickled here.
@@ -21,7 +22,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -29,6 +30,7 @@ logger = logging.getLogger("model_server")
 
 MODEL_FILE: Final = "model.pkl"
 DESCRIPTION_FILE: Final = "MLmodel"
+MANIFEST_FILE: Final = "manifest.json"
 DIGEST_TAG: Final = "model_digest"
 REQUEST_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.3
@@ -37,6 +39,10 @@ ARTIFACTS: Final = "mlflow-artifacts:/"
 
 class ModelError(Exception):
     """The model can't be served; the text says why."""
+
+
+class MissingError(ModelError):
+    """The store answers, and has no such object."""
 
 
 class NotYetError(Exception):
@@ -140,23 +146,44 @@ def from_store(bucket: str, prefix: str) -> Stored:
             content: bytes = s3.get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"].read()
             return content
         except botocore.exceptions.ClientError as error:
-            raise ModelError(f"s3://{bucket}/{prefix}/{name}: {error}") from error
+            missing = error.response.get("Error", {}).get("Code") == "NoSuchKey"
+            raise (MissingError if missing else ModelError)(f"s3://{bucket}/{prefix}/{name}: {error}") from error
         except botocore.exceptions.HTTPClientError as error:
             raise NotYetError(f"the object store does not answer: {error}") from error
         except botocore.exceptions.BotoCoreError as error:
             raise ModelError(f"the object store can't be asked: {error}") from error
 
+    manifest = manifest_of(bucket, prefix, read)
     content = read(MODEL_FILE)
-    # There is no version number outside the registry; the digest tells models apart just as well.
-    return describe(hashlib.sha256(content).hexdigest()[:12], read(DESCRIPTION_FILE), content)
+    last = prefix.rsplit("/", 1)[-1]
+    # Without either, the digest tells models apart just as well.
+    version = manifest.get("version") or (last if last.isdecimal() else hashlib.sha256(content).hexdigest()[:12])
+    stored = describe(str(version), read(DESCRIPTION_FILE), content, str(manifest.get("run", "")))
+    recorded = manifest.get("digest")
+    if recorded and recorded != stored.digest:
+        raise ModelError(f"s3://{bucket}/{prefix}/{MODEL_FILE} is {stored.digest}; {MANIFEST_FILE} says {recorded}")
+    return stored
 
 
-def describe(version: str, description: bytes, content: bytes) -> Stored:
-    """Puts together a model from its two files."""
+def manifest_of(bucket: str, prefix: str, read: Callable[[str], bytes]) -> dict[str, Any]:
+    """Returns what manifest.json says: version, run and digest; nothing if there is none."""
+    try:
+        said = json.loads(read(MANIFEST_FILE))
+    except MissingError:
+        return {}
+    except ValueError as error:
+        raise ModelError(f"s3://{bucket}/{prefix}/{MANIFEST_FILE} is no JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise ModelError(f"s3://{bucket}/{prefix}/{MANIFEST_FILE} is no JSON object")
+    return said
+
+
+def describe(version: str, description: bytes, content: bytes, run: str = "") -> Stored:
+    """Puts together a model from its two files; `run` is where it comes from if they do not say so."""
     try:
         document = yaml.safe_load(description)
         columns = tuple(Column(str(column["name"]), str(column["type"])) for column in json.loads(document["signature"]["inputs"]))
-        run_id = str(document.get("run_id") or "")
+        run_id = str(document.get("run_id") or run)
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{DESCRIPTION_FILE} of version {version} has no signature with named columns: {error!r}") from error
     return Stored(version, run_id, columns, content)

@@ -1,9 +1,14 @@
 #!/bin/sh
-# Makes the tools of the package labtools commands below a root directory, and puts their fixtures in place: `tools.sh ROOT`.
+# Makes commands of the labs' Python packages below a root directory, and puts their fixtures in place: `tools.sh ROOT`.
+# A package's fixtures/SET become /opt/lab/fixtures/SET.
 set -eu
-mkdir -p "$1/usr/local/bin" "$1/opt/lab"
-mv "$1/usr/local/lib/python3.11/dist-packages/labtools/fixtures" "$1/opt/lab/fixtures"
-for tool in registry promote probe can-i score train; do
-  printf '#!/bin/sh\nexec python3 -m labtools.%s "$@"\n' "$(echo "$tool" | tr - _)" > "$1/usr/local/bin/$tool"
-  chmod 755 "$1/usr/local/bin/$tool"
+packages=$1/usr/local/lib/python3.11/dist-packages
+mkdir -p "$1/usr/local/bin" "$1/opt/lab/fixtures"
+for fixtures in "$packages"/*/fixtures; do
+  cp -r "$fixtures/." "$1/opt/lab/fixtures/"
+  rm -r "$fixtures"
 done
+while read -r tool module; do
+  printf '#!/bin/sh\nexec python3 -m %s "$@"\n' "$module" > "$1/usr/local/bin/$tool"
+  chmod 755 "$1/usr/local/bin/$tool"
+done < tools.txt

@@ -1,17 +1,19 @@
-"""Puts a recorded seed into the lab's object store and database: `python3 -m lab.seed`.
+"""Puts a recorded seed into the lab's object store and databases: `python3 -m lab.seed`.
 
-A seed was made once, when its image was built: /seed/buckets/BUCKET/KEY are objects, /seed/mlflow.sql is a database dump.
-Objects go first and the dump last, in one transaction that also leaves the seed's digest in the database. So a run that
-was cut off is repaired by the next one, and a run after a complete one changes nothing, whatever the learner did since.
+A seed was made once, when its image was built: /seed/buckets/BUCKET/KEY are objects, /seed/DATABASE.sql is the dump of a
+database, which belongs to the role of its own name. Objects go first and the dumps last, each in one transaction that also
+leaves the digest of the dump in its database. So a run that was cut off is repaired by the next one, and a run after a
+complete one changes nothing, whatever the learner did since. A lab without databases has no dump; there a further run
+brings only objects that are missing.
 
-With LABCTL_RESET=1 it puts everything back instead, whatever the learner did: the schema of the database is dropped and
-restored in one transaction, the buckets come to hold what the seed holds and nothing else, and the database `lab` is emptied.
-It may be cut off and run again, and the tracking server may stay connected meanwhile.
+With LABCTL_RESET=1 it puts everything back instead, whatever the learner did: the schema of each database is dropped and
+restored in one transaction, the buckets come to hold what the seed holds and nothing else, and the database `lab` is
+emptied where it has no dump. It may be cut off and run again, and servers may stay connected meanwhile.
 
 Environment (the names of libpq and boto3):
 
-    PGHOST, PGPORT, PGUSER, PGDATABASE   the database; default postgres, 5432, mlflow, mlflow
-    PGPASSWORD                           its password
+    PGHOST, PGPORT                       where the databases are; default postgres, 5432
+    PGPASSWORD                           the password of all their roles
     AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY   the object store
     SEED_WAIT_SECONDS                    how long to wait for each of them; default 300
     LABCTL_RESET                         1: put everything back
@@ -27,6 +29,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,9 +46,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("seed")
 
 SEED = Path("/seed")
-DUMP = "mlflow.sql"
 BUCKETS = ("mlflow", "data", "models", "reports")
-# The learner's own database, of a role with the same name and the same password.
+# The learner's own database.
 SCRATCH = "lab"
 # A session that is in the middle of something holds locks that the drop would wait for; idle ones hold none. Then the schema
 # as PostgreSQL makes it in a new database.
@@ -60,8 +62,6 @@ POLL_SECONDS = 0.2
 DEFAULTS = {
     "PGHOST": "postgres",
     "PGPORT": "5432",
-    "PGUSER": "mlflow",
-    "PGDATABASE": "mlflow",
     "PGCONNECT_TIMEOUT": "3",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
@@ -105,6 +105,11 @@ def objects(root: Path) -> list[tuple[str, str, Path]]:
     return [(path.relative_to(root).parts[0], path.relative_to(root / path.relative_to(root).parts[0]).as_posix(), path) for path in files]
 
 
+def dumps(seed: Path) -> dict[str, Path]:
+    """Lists the dumps of the seed by the name of their database."""
+    return {path.stem: path for path in sorted(seed.glob("*.sql"))}
+
+
 def make_buckets(s3: S3Client, names: Iterable[str]) -> None:
     """Makes the buckets that are not there yet."""
     have = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
@@ -122,9 +127,9 @@ def upload(s3: S3Client, wanted: list[tuple[str, str, Path]]) -> None:
         list(pool.map(put, wanted))
 
 
-def restored() -> str:
-    """Returns the digest of the seed that the database holds, or nothing; an OperationalError says the database is not up."""
-    connection = psycopg2.connect("")
+def restored(database: str) -> str:
+    """Returns the digest of the dump that a database holds, or nothing; an OperationalError says the database is not up."""
+    connection = psycopg2.connect(dbname=database, user=database)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT coalesce(obj_description('public'::regnamespace, 'pg_namespace'), '')")
@@ -136,26 +141,29 @@ def restored() -> str:
     if comment.startswith("seed "):
         return comment.removeprefix("seed ")
     if tables:
-        raise SeedError(f"the database holds {tables} tables that are not from a seed; a seed needs an empty database")
+        raise SeedError(f"database {database} holds {tables} tables that are not from a seed; a seed needs an empty database")
     return ""
 
 
-def psql(*arguments: str, **variables: str) -> None:
-    """Runs commands and files in one transaction: all of it or nothing."""
+def psql(database: str, *arguments: str) -> None:
+    """Runs commands and files as the owner of a database, in one transaction: all of it or nothing."""
     command = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", *arguments]
+    variables = {"PGDATABASE": database, "PGUSER": database}
     done = subprocess.run(command, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise SeedError(f"the database refused: {done.stderr.strip()}")
+        raise SeedError(f"database {database} refused: {done.stderr.strip()}")
 
 
-def restore(dump: Path, digest: str, *before: str) -> None:
-    """Restores the dump and leaves the digest."""
-    psql(*before, "--file", str(dump), "--command", f"COMMENT ON SCHEMA public IS 'seed {digest}'")
+def restore(database: str, dump: Path, *before: str) -> None:
+    """Restores the dump and leaves its digest."""
+    digest = lineage.file_digest(dump)
+    psql(database, *before, "--file", str(dump), "--command", f"COMMENT ON SCHEMA public IS 'seed {digest}'")
+    logger.info("restored database %s from seed %s", database, digest)
 
 
-def has_scratch() -> bool:
-    """Says whether the learner has a database; an OperationalError says that none is up."""
-    connection = psycopg2.connect("")
+def has_scratch(database: str) -> bool:
+    """Asks one database whether the learner has one, too; an OperationalError says that none is up."""
+    connection = psycopg2.connect(dbname=database, user=database)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM pg_database WHERE datname = %s", (SCRATCH,))
@@ -164,12 +172,14 @@ def has_scratch() -> bool:
         connection.close()
 
 
-def reset_databases(dump: Path, digest: str, seconds: float) -> None:
-    scratch = wait("the database", has_scratch, (psycopg2.OperationalError,), seconds)
-    restore(dump, digest, "--command", EMPTY)
-    if scratch:
-        psql("--command", EMPTY, PGDATABASE=SCRATCH, PGUSER=SCRATCH)
-    logger.info("restored seed %s", digest)
+def reset_databases(recorded: dict[str, Path], seconds: float) -> None:
+    if not recorded:
+        return
+    scratch = wait("the database", lambda: has_scratch(next(iter(recorded))), (psycopg2.OperationalError,), seconds)
+    for database, dump in recorded.items():
+        restore(database, dump, "--command", EMPTY)
+    if scratch and SCRATCH not in recorded:
+        psql(SCRATCH, "--command", EMPTY)
 
 
 def stored(s3: S3Client, bucket: str) -> dict[str, str]:
@@ -213,24 +223,36 @@ def connect_store() -> S3Client:
 def reset(seed: Path, seconds: float) -> None:
     """Puts everything back, the databases and the store side by side."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        databases = pool.submit(reset_databases, seed / DUMP, lineage.file_digest(seed / DUMP), seconds)
+        databases = pool.submit(reset_databases, dumps(seed), seconds)
         s3 = connect_store()
         wait("the object store", lambda: reset_store(s3, objects(seed / "buckets")), NO_STORE, seconds)
         databases.result()
 
 
+def missing(s3: S3Client, wanted: list[tuple[str, str, Path]]) -> list[tuple[str, str, Path]]:
+    """Returns the objects whose keys are not in the store."""
+    have = {bucket: stored(s3, bucket) for bucket in {bucket for bucket, _, _ in wanted}}
+    return [item for item in wanted if item[1] not in have[item[0]]]
+
+
 def run(seed: Path, seconds: float) -> None:
-    digest = lineage.file_digest(seed / DUMP)
-    if found := wait("the database", restored, (psycopg2.OperationalError,), seconds):
-        logger.info("the database holds seed %s already; nothing to do", found)
+    recorded = dumps(seed)
+    waiting = {}
+    for database, dump in recorded.items():
+        if found := wait("the database", partial(restored, database), (psycopg2.OperationalError,), seconds):
+            logger.info("database %s holds seed %s already", database, found)
+        else:
+            waiting[database] = dump
+    if recorded and not waiting:
+        logger.info("nothing to do")
         return
     s3 = connect_store()
     wait("the object store", lambda: make_buckets(s3, BUCKETS), NO_STORE, seconds)
     wanted = objects(seed / "buckets")
-    upload(s3, wanted)
+    upload(s3, wanted if recorded else missing(s3, wanted))
     logger.info("%d objects are in the store", len(wanted))
-    restore(seed / DUMP, digest)
-    logger.info("restored seed %s", digest)
+    for database, dump in waiting.items():
+        restore(database, dump)
 
 
 def main() -> int:

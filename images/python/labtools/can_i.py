@@ -40,6 +40,15 @@ TABLES: Final[Mapping[str, Sequence[Case]]] = {
         Case("get", "", "secrets", "", False, "it reads no passwords"),
         Case("*", "*", "*", "", False, "it is no administrator"),
     ),
+    "trigger": (
+        Case("get", "batch", "cronjobs", "retrain", True, "its Jobs are made from this template"),
+        Case("create", "batch", "jobs", "", True, "an alert becomes a Job"),
+        Case("delete", "batch", "jobs", "", False, "it never ends what runs"),
+        Case("get", "", "secrets", "", False, "it reads no passwords"),
+        Case("patch", "apps", "deployments", "", False, "what serves is not its business"),
+        Case("create", "", "pods", "", False, "it runs nothing but the template"),
+        Case("*", "*", "*", "", False, "it is no administrator"),
+    ),
 }
 
 

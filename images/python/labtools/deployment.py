@@ -18,7 +18,7 @@ VARIABLE: Final = "MODEL_URI"
 LABEL: Final = "mlops/model-version"
 PORT: Final = 8080
 
-NUMBERED: Final = re.compile(rf"models:/{re.escape(MODEL_NAME)}/([0-9]+)")
+NUMBERED: Final = re.compile(rf"(?:models:|s3://models)/{re.escape(MODEL_NAME)}/([0-9]+)")
 
 # A new pod loads Python, the libraries and a model, on a slow machine beside everything else.
 ROLLOUT_SECONDS: Final = 120.0
@@ -47,8 +47,10 @@ class Pin:
         return match[1] if match else None
 
 
-def uri(version: str) -> str:
-    return f"models:/{MODEL_NAME}/{version}"
+def uri(version: str, like: str | None = None) -> str:
+    """Returns the URI of a version, in the object store where the one before lies there."""
+    scheme = "s3://models" if (like or "").startswith("s3://") else "models:"
+    return f"{scheme}/{MODEL_NAME}/{version}"
 
 
 def find(name: str = NAME) -> kubernetes.Object:
@@ -94,7 +96,8 @@ def change(pin: Pin) -> kubernetes.Object:
 
 def pinned_to(pin: Pin, version: str) -> Pin:
     """Returns the pin for a version: the number itself in the URI, and on the label."""
-    return Pin(pin.container, uri(version), {"name": VARIABLE, "value": uri(version)}, version)
+    address = uri(version, pin.uri)
+    return Pin(pin.container, address, {"name": VARIABLE, "value": address}, version)
 
 
 def apply(pin: Pin, manager: str, name: str = NAME, *, dry_run: bool = False) -> None:

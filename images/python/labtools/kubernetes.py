@@ -56,6 +56,12 @@ def create(objects: Iterable[Object]) -> list[Object]:
     return documents(kubectl("create", "--filename=-", "--output=json", "--validate=false", stdin=manifest))
 
 
+def apply(manifest: Object, manager: str) -> None:
+    """Applies an object on the server's side; its fields are this manager's afterwards, whoever had them."""
+    options = ["--server-side", "--force-conflicts", f"--field-manager={manager}", "--validate=false", "--output=name"]
+    kubectl("apply", "--filename=-", *options, stdin=json.dumps(manifest))
+
+
 def patch(kind: str, name: str, change: Object, manager: str, *, dry_run: bool = False) -> None:
     """Merges a change into an object, by the kind's own rules for lists; needs no right but `patch` on it (and `get`)."""
     options = [f"--patch={json.dumps(change)}", "--type=strategic", f"--field-manager={manager}", "--output=name"]

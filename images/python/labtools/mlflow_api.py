@@ -21,6 +21,7 @@ DEFAULT_URL: Final = "http://mlflow:5000"
 EXPERIMENT: Final = "flight-delay"
 MODEL_FILE: Final = "model.pkl"
 READY: Final = "READY"
+ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
 
 # A read must fail soon enough for a check to say so; a write that is cut off leaves nobody knowing whether it was done.
 READ_SECONDS: Final = 4.0
@@ -56,6 +57,7 @@ class Run:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     model_id: str | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -136,7 +138,20 @@ class Registry:
             raise ToolError(f"run {run.name} logged no model")
         return self._model_file(self._get(f"logged-models/{run.model_id}")["model"]["info"]["artifact_uri"])
 
+    def artifact(self, run_id: str, path: str) -> Any:
+        """Returns a JSON artifact of a run, None if there is none."""
+        folder = self._run_folder(run_id)
+        above, _, name = f"{folder}/{path}".rpartition("/")
+        listed = self._call("GET", f"{ARTIFACTS}?{urllib.parse.urlencode({'path': above})}", None, READ_SECONDS).json() or {}
+        if name not in {entry["path"].rsplit("/", 1)[-1] for entry in listed.get("files", [])}:
+            return None
+        return self._call("GET", f"{ARTIFACTS}/{urllib.parse.quote(above)}/{urllib.parse.quote(name)}", None, READ_SECONDS).json()
+
     # --- writes
+
+    def put_artifact(self, run_id: str, path: str, content: Any) -> None:
+        """Leaves a JSON artifact with a run, also with one that has ended."""
+        self._call("PUT", f"{ARTIFACTS}/{urllib.parse.quote(f'{self._run_folder(run_id)}/{path}')}", content, WRITE_SECONDS)
 
     def create_version(self, run: Run, tags: Mapping[str, str]) -> Version:
         """Makes a version from a run, with its tags in the same step."""
@@ -148,6 +163,10 @@ class Registry:
 
     def delete_version(self, number: str) -> None:
         self._write("DELETE", "model-versions/delete", {"name": MODEL_NAME, "version": number})
+
+    def delete_run(self, run_id: str) -> None:
+        """Moves a run to MLflow's bin."""
+        self._write("POST", "runs/delete", {"run_id": run_id})
 
     def set_alias(self, alias: str, number: str) -> None:
         self._write("POST", "registered-models/alias", {"name": MODEL_NAME, "alias": alias, "version": number})
@@ -169,21 +188,25 @@ class Registry:
 
     # --- transport
 
+    def _run_folder(self, run_id: str) -> str:
+        """Returns where MLflow's artifact service keeps a run's files."""
+        uri = str(self._get("runs/get", run_id=run_id)["run"]["info"]["artifact_uri"])
+        return urllib.parse.urlsplit(uri).path.strip("/")
+
     def _model_file(self, artifact_uri: str) -> bytes:
         parts = urllib.parse.urlsplit(artifact_uri)
         if parts.scheme != "mlflow-artifacts":
             raise ToolError(f"the model's artifacts are at {artifact_uri}, not behind MLflow (mlflow-artifacts:)")
         folder = parts.path.strip("/")
-        base = "/api/2.0/mlflow-artifacts/artifacts"
         try:
-            listed = self._call("GET", f"{base}?{urllib.parse.urlencode({'path': folder})}", None, READ_SECONDS)
+            listed = self._call("GET", f"{ARTIFACTS}?{urllib.parse.urlencode({'path': folder})}", None, READ_SECONDS)
         except RegistryError as error:
             if error.status < 500:
                 raise
             raise ToolError(f"MLflow can't read {folder} in the object store (HTTP {error.status})") from error
         if MODEL_FILE not in {entry["path"].rsplit("/", 1)[-1] for entry in (listed.json() or {}).get("files", [])}:
             raise ToolError(f"{folder} holds no {MODEL_FILE}")
-        return self._call("GET", f"{base}/{urllib.parse.quote(folder)}/{MODEL_FILE}", None, WRITE_SECONDS).body
+        return self._call("GET", f"{ARTIFACTS}/{urllib.parse.quote(folder)}/{MODEL_FILE}", None, WRITE_SECONDS).body
 
     def _get(self, path: str, **query: str) -> Any:
         suffix = f"?{urllib.parse.urlencode(query)}" if query else ""
@@ -231,4 +254,5 @@ def run(entry: Mapping[str, Any]) -> Run:
     info, data = entry["info"], entry.get("data", {})
     models = entry.get("outputs", {}).get("model_outputs", [])
     model_id = str(models[0]["model_id"]) if models else None
-    return Run(str(info["run_id"]), str(info.get("run_name", "")), pairs(data.get("tags")), pairs(data.get("params")), model_id)
+    metrics = {str(entry["key"]): float(entry["value"]) for entry in data.get("metrics", [])}
+    return Run(str(info["run_id"]), str(info.get("run_name", "")), pairs(data.get("tags")), pairs(data.get("params")), model_id, metrics)

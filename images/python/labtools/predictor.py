@@ -17,6 +17,8 @@ from labtools.errors import ToolError
 DEFAULT_URL: Final = "http://predictor:8080"
 ASK_SECONDS: Final = 4.0
 POLL_SECONDS: Final = 0.1
+# Every answer of a model server names its pod.
+POD_HEADER: Final = "x-pod"
 # The Service hands out connections at random: so many right answers in a row before a version counts as the only one.
 IN_A_ROW: Final = 3
 
@@ -34,6 +36,14 @@ class Prediction:
     scores: list[float]
 
 
+class RefusedError(ToolError):
+    """The server answered, but not with scores. `pod` is empty where no model server said anything."""
+
+    def __init__(self, status: int, body: str, pod: str) -> None:
+        super().__init__(f"predictor answered HTTP {status}: {body}")
+        self.status, self.body, self.pod = status, body, pod
+
+
 def default_url() -> str:
     return os.environ.get("PREDICTOR_URL", DEFAULT_URL).rstrip("/")
 
@@ -47,14 +57,14 @@ def payload(table: Table) -> dict[str, Any]:
     return {"id": os.urandom(8).hex(), "inputs": inputs}
 
 
-def ask(table: Table, url: str | None = None, seconds: float = ASK_SECONDS) -> Prediction:
+def ask(table: Table, url: str | None = None, seconds: float = ASK_SECONDS, headers: Mapping[str, str] | None = None) -> Prediction:
     """Sends the rows in one request on a new connection; raises ToolError unless scores come back."""
-    answer = web.request("POST", f"{url or default_url()}/v2/models/{MODEL_NAME}/infer", payload(table), seconds)
+    answer = web.request("POST", f"{url or default_url()}/v2/models/{MODEL_NAME}/infer", payload(table), seconds, headers)
     said = answer.json()
     if answer.status != 200 or not isinstance(said, dict):
-        reason = said.get("error", answer.text) if isinstance(said, dict) else answer.text
-        first = (str(reason).strip().splitlines() or ["no message"])[0][:300]
-        raise ToolError(f"predictor answered HTTP {answer.status}: {first}")
+        reason = said.get("error", answer.text) if isinstance(said, dict) else re.sub(r"<[^>]*>", " ", answer.text)
+        first = ([line.strip() for line in str(reason).splitlines() if line.strip()] or ["no message"])[0][:300]
+        raise RefusedError(answer.status, first, answer.headers.get(POD_HEADER, ""))
     if not said.get("model_version"):
         raise ToolError("predictor's answer names no model_version")
     outputs = said.get("outputs") or [{}]

@@ -1,12 +1,10 @@
-"""Watches a service from a client's side: `probe --rps R [--seconds S] [-- COMMAND ...]`.
+"""Watches a service from a client's side: `probe --rps R [--seconds S] [-- COMMAND ...]`, or `probe --n N`.
 
-It sends requests to the model server at a steady rate, for S seconds or while COMMAND runs, and counts which version answered.
-The rate is open-loop: a request goes out when it is due, whether or not the ones before were answered, and its time counts from
-then on. So a server that stands still shows as slow requests, not as fewer.
+It sends requests to the model server, at a steady rate for S seconds or while COMMAND runs, or N of them one after the other, and
+counts which version answered (how, is told in `labtools.traffic`). The flights are real ones of March; one in twelve has the code of
+a carrier that no model has seen, with `--rows mixed-carriers` every second one.
 
-Each request is a connection of its own and is never repeated. That is what many independent clients look like to a Service:
-every request is balanced anew, meets whichever pod is ready at that moment, and a pod that leaves too early is a failed request.
-A client with one kept-alive connection would stay with one pod and see a rollout only when that pod closes.
+`probe load-window` watches a pod that takes long to load, `probe calibrate` measures the machine; both are modules of their own.
 """
 
 from __future__ import annotations
@@ -15,90 +13,32 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Final
 
-from labtools import output, predictor, rows
+from labtools import calibrate, load_window, output, predictor, rows, traffic
 from labtools.errors import ToolError
 from labtools.output import Result
+from labtools.traffic import Load, Tally
 
-# A client gives up then.
-REQUEST_SECONDS: Final = 10.0
-MOST_THREADS: Final = 256
 SECONDS: Final = 10.0
 COMMAND_SECONDS: Final = 600.0
 # What an interrupted command may take to clean up.
 CLEANUP_SECONDS: Final = 240.0
 
 
-@dataclass
-class Tally:
-    """What the requests met. Times in seconds."""
-
-    begin: float = field(default_factory=time.monotonic)
-    versions: Counter[str] = field(default_factory=Counter)
-    latencies: list[float] = field(default_factory=list)
-    failed: int = 0
-    first_error: str | None = None
-    first_failed: float = 0.0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def answered(self, version: str, due: float) -> None:
-        with self.lock:
-            self.versions[version] += 1
-            self.latencies.append(time.monotonic() - due)
-
-    def lost(self, reason: str, due: float) -> None:
-        with self.lock:
-            self.failed += 1
-            if self.first_error is None or due < self.first_failed:
-                self.first_failed = due
-                moment = datetime.fromtimestamp(time.time() - (time.monotonic() - due), UTC)
-                self.first_error = f"{due - self.begin:.1f} s after the start ({moment:%H:%M:%S} UTC): {reason}"
-
-    def summary(self) -> dict[str, Any]:
-        found = sorted(self.latencies)
-        n = len(found) + self.failed
-        middle, high = (round(1000 * found[min(int(share * len(found)), len(found) - 1)], 1) if found else None for share in (0.5, 0.95))
-        counts = dict(sorted(self.versions.items()))
-        return {"n": n, "failed": self.failed, "first_error": self.first_error, "p50_ms": middle, "p95_ms": high, "versions": counts}
-
-
-def send(url: str, rps: float, ended: threading.Event, seconds: float) -> Tally:
-    """Sends requests at the rate until the event is set or the time is over, and waits for the last answers."""
-    tally = Tally()
-
-    def one(number: int, due: float) -> None:
-        try:
-            tally.answered(predictor.ask(rows.one(number), url, REQUEST_SECONDS).version, due)
-        except ToolError as error:
-            tally.lost(str(error), due)
-
-    with ThreadPoolExecutor(max_workers=max(1, min(MOST_THREADS, int(rps * REQUEST_SECONDS)))) as pool:
-        number = 0
-        while (due := tally.begin + number / rps) < tally.begin + seconds:
-            if ended.wait(max(due - time.monotonic(), 0)):
-                break
-            pool.submit(one, number, due)
-            number += 1
-    return tally
-
-
 class Command:
-    """The command that is watched, and its end."""
+    """The command that is watched, and its end. The event is set `after` seconds later."""
 
-    def __init__(self, arguments: Sequence[str], ended: threading.Event) -> None:
+    def __init__(self, arguments: Sequence[str], ended: threading.Event, after: float = 0) -> None:
         self.begin = time.monotonic()
         self.seconds = 0.0
         self.stdout = ""
@@ -107,12 +47,13 @@ class Command:
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment)
         except OSError as error:
             raise ToolError(f"{arguments[0]}: {error.strerror}") from error
-        self.reader = threading.Thread(target=self._read, args=(ended,), daemon=True)
+        self.reader = threading.Thread(target=self._read, args=(ended, after), daemon=True)
         self.reader.start()
 
-    def _read(self, ended: threading.Event) -> None:
+    def _read(self, ended: threading.Event, after: float) -> None:
         self.stdout, _ = self.process.communicate()
         self.seconds = time.monotonic() - self.begin
+        ended.wait(after)
         ended.set()
 
     def stop(self) -> None:
@@ -132,11 +73,18 @@ class Command:
 
 
 def parser() -> output.Parser:
-    usage = "%(prog)s --rps R [--seconds S] [--url URL] [--json] [-- COMMAND ...]"
-    top = output.Parser(prog="probe", description="Sends requests at a steady rate and counts which version answers.", usage=usage)
-    top.add_argument("--rps", type=positive, required=True, help="requests per second")
+    usage = "%(prog)s [--rps R] [--seconds S | --n N] [--header NAME=VALUE] [--rows MIX] [--scaled] [--url URL] [--json] [-- COMMAND ...]"
+    others = "Also: probe load-window, probe calibrate; each knows --help."
+    top = output.Parser(prog="probe", description="Sends requests and counts which version answers.", usage=usage, epilog=others)
+    top.add_argument("--rps", type=positive, help="requests per second")
     top.add_argument("--seconds", type=positive, help=f"how long ({SECONDS:g}); with COMMAND: how long it may take ({COMMAND_SECONDS:g})")
-    top.add_argument("--url", default=predictor.default_url(), help=f"the model server ({predictor.DEFAULT_URL})")
+    top.add_argument("--n", type=int, help="how many requests; without --rps as fast as they are answered")
+    top.add_argument("--header", type=header, action="append", default=[], metavar="NAME=VALUE", help="a header of every request; can be repeated")
+    top.add_argument("--rows", choices=sorted(rows.MIXES), default="march", help="which flights (march)")
+    top.add_argument("--scaled", action="store_true", help="lower the rate on a slow machine, as much as it is slower than usual")
+    top.add_argument("--url", default=predictor.default_url(), help=f"where to send them ({predictor.default_url()})")
+    top.add_argument("--during", metavar="COMMAND", help="the command, as one word; the same as -- COMMAND ...")
+    top.add_argument("--after", type=float, default=0, metavar="S", help="go on for so many seconds after COMMAND (0)")
     top.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return top
 
@@ -146,6 +94,13 @@ def positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError("must be a positive number")
     return number
+
+
+def header(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("must be NAME=VALUE")
+    return name, value
 
 
 @contextmanager
@@ -164,21 +119,36 @@ def passing_on(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def command_of(options: argparse.Namespace) -> list[str]:
+    if options.during:
+        return shlex.split(options.during)
+    words: list[str] = options.command
+    return words[1:] if words[:1] == ["--"] else words
+
+
 def run(options: argparse.Namespace) -> Result:
-    arguments = options.command[1:] if options.command[:1] == ["--"] else options.command
+    arguments = command_of(options)
+    factor = calibrate.factor() if options.scaled else 1.0
+    rps = options.rps / factor if options.rps else None
+    seconds = options.seconds or (COMMAND_SECONDS if arguments else None if options.n else SECONDS)
+    headers = dict(options.header)
+    mix = rows.Mix(options.rows)
+    load = Load(options.url.rstrip("/"), rps, seconds, options.n, mix.row, lambda _: headers)
     ended = threading.Event()
     with passing_on(ended.set):
-        command = Command(arguments, ended) if arguments else None
-        tally = send(options.url.rstrip("/"), options.rps, ended, options.seconds or (COMMAND_SECONDS if command else SECONDS))
+        command = Command(arguments, ended, options.after) if arguments else None
+        tally = traffic.send(load, ended)
         if command is not None:
             command.stop()
-    return describe(tally, command)
+    return describe(tally, command, {"rps": round(rps, 1), "scale": round(factor, 2)} if options.scaled and rps else {})
 
 
-def describe(tally: Tally, command: Command | None) -> Result:
-    data = tally.summary()
+def describe(tally: Tally, command: Command | None, more: dict[str, Any]) -> Result:
+    data = tally.summary() | more
     versions = ", ".join(f"version {number}: {count}" for number, count in data["versions"].items())
     lines = [f"{data['n']} requests, {data['failed']} failed, p50 {data['p50_ms']} ms, p95 {data['p95_ms']} ms", versions or "no answers"]
+    if more:
+        lines.append(f"sent at {more['rps']} requests per second; this machine is {more['scale']} times as slow as usual")
     if data["first_error"]:
         lines.append(f"first error {data['first_error']}")
     if command is None:
@@ -192,7 +162,18 @@ def describe(tally: Tally, command: Command | None) -> Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return output.main(parser().parse_args(arguments), run)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["load-window"]:
+        return load_window.main(words[1:])
+    if words[:1] == ["calibrate"]:
+        return calibrate.main(words[1:])
+    top = parser()
+    options = top.parse_args(words)
+    if options.rps is None and options.n is None:
+        top.error("say how many requests: --rps or --n")
+    if options.rps is None and command_of(options):
+        top.error("with COMMAND it needs --rps")
+    return output.main(options, run)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ registry alias NAME --run RUN | --version N | --delete
 registry pin [DEPLOYMENT] [--version N]              the champion's number (or N) into the Deployment, and wait for it
 registry digest --served                             the bytes that serve against the bytes in the registry
 registry state                                       which version champion, rollback, Deployment and server name
+registry history                                     promotions and rollbacks, and by which verdict (lab retraining)
 registry rollback --reason TEXT                      back to the version that served before, with a trail
 registry drill [--candidate RUN]                     promotes and rolls back, then restores what was before
 """
@@ -48,6 +49,8 @@ def parser() -> output.Parser:
 
     commands.add_parser("state", help="which version registry, Deployment and server name")
 
+    commands.add_parser("history", help="promotions and rollbacks, and by which verdict")
+
     rollback = commands.add_parser("rollback", help="return to the version that served before")
     rollback.add_argument("--reason", required=True, help=f"why, in at least {lifecycle.REASON_LENGTH} characters")
 
@@ -71,6 +74,10 @@ def run(options: argparse.Namespace) -> Result:
             return state(registry)
         case "rollback":
             return rollback(registry, options.reason)
+        case "history":
+            from retraining import history
+
+            return history.run(registry)
         case _:
             from labtools import drill
 

@@ -6,7 +6,8 @@ import http.client
 import json
 import time
 import urllib.parse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from labtools.errors import ToolError
@@ -24,6 +25,8 @@ class Answer:
 
     status: int
     body: bytes
+    # By lower-case name.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
         """Returns the body as JSON, or None if it is something else."""
@@ -37,8 +40,8 @@ class Answer:
         return self.body.decode(errors="replace")
 
 
-def request(method: str, url: str, body: Any = None, seconds: float = 4.0) -> Answer:
-    """Sends one request on a new connection, with a JSON body if there is one; raises UnreachableError after at most `seconds`."""
+def request(method: str, url: str, body: Any = None, seconds: float = 4.0, extra: Mapping[str, str] | None = None) -> Answer:
+    """Sends one request on a new connection, with a JSON body if there is one, and further headers; raises UnreachableError after at most `seconds`."""
     parts = urllib.parse.urlsplit(url)
     deadline = time.monotonic() + seconds
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)
@@ -47,7 +50,7 @@ def request(method: str, url: str, body: Any = None, seconds: float = 4.0) -> An
         socket = connection.sock
         socket.settimeout(left(deadline))
         content = None if body is None else json.dumps(body).encode()
-        headers = {"Connection": "close"} | ({} if content is None else {"Content-Type": "application/json"})
+        headers = {"Connection": "close"} | ({} if content is None else {"Content-Type": "application/json"}) | dict(extra or {})
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection.request(method, path, content, headers)
         response = connection.getresponse()
@@ -57,7 +60,7 @@ def request(method: str, url: str, body: Any = None, seconds: float = 4.0) -> An
             # The last chunk closes a connection that will not be kept.
             if socket.fileno() >= 0:
                 socket.settimeout(left(deadline))
-        return Answer(response.status, b"".join(chunks))
+        return Answer(response.status, b"".join(chunks), {name.lower(): value for name, value in response.getheaders()})
     except (OSError, http.client.HTTPException) as error:
         reason = f"no answer in {seconds:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
         raise UnreachableError(f"{parts.scheme}://{parts.netloc} does not answer: {reason}") from error

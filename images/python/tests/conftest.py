@@ -11,12 +11,26 @@ from pathlib import Path
 import pytest
 
 IMAGES = Path(__file__).parents[2]
-for folder in ("python", "python/build", "mlflow", "model-registry-seed", "model-server"):
+for folder in (
+    "python",
+    "python/build",
+    "python/seed",
+    "mlflow",
+    "model-registry-seed",
+    "serving-seed",
+    "drift-monitor-seed",
+    "retraining-seed",
+    "model-server",
+):
     sys.path.insert(0, str(IMAGES / folder))
 
-# Nothing may appear beside the definitions: they are embedded into the binary, and their files make the images' tags.
-sys.dont_write_bytecode = True
-os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+# Nothing may appear beside the definitions: they are embedded into the binary, and their files make the images' tags. Bytecode is kept
+# elsewhere, or each program that a test starts would compile what it imports again; conftest.py itself is loaded too early for that.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+BYTECODE = str(Path(sys.prefix) / "bytecode")
+sys.pycache_prefix = BYTECODE
+os.environ["PYTHONPYCACHEPREFIX"] = BYTECODE
 
 
 @pytest.fixture(scope="session")

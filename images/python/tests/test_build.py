@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,9 @@ def test_what_the_base_has_is_dropped(tmp_path: Path) -> None:
 
 def compile_tree(tree: Path, *options: str) -> None:
     script = Path(prune.__file__).with_name("compile.py")
-    subprocess.run([sys.executable, str(script), str(tree), "/in/image", *options], check=True)
+    # A build has no other place for bytecode than beside the sources.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
+    subprocess.run([sys.executable, str(script), str(tree), "/in/image", *options], env=env, check=True)
 
 
 def test_compiled_trees_run_without_sources(tmp_path: Path) -> None:
@@ -92,3 +95,16 @@ def test_compiling_is_repeatable(tmp_path: Path) -> None:
         results.append([(path.name, path.stat().st_mtime, path.read_bytes() if path.is_file() else b"") for path in paths])
     assert results[0] == results[1]
     assert any(name.endswith(".pyc") for name, _, _ in results[0])
+
+
+def test_packages_in_an_archive_are_imported(tmp_path: Path, images: Path) -> None:
+    grow(tmp_path, "plotly/__init__.py", "_plotly_utils/__init__.py", content="def answer():\n    return 42\n")
+    grow(tmp_path, "plotly/package_data/plotly.min.js", "jupyterlab_plotly/a.js", "evidently/ui/service/assets/a.js", "evidently/core.py")
+    compile_tree(tmp_path)
+    script = images / "workbench-monitoring" / "pack.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
+    assert files(tmp_path) == {"plotly.zip", "plotly.pth", "evidently/core.pyc"}
+    # Without the environment's own packages (-S), of which plotly may be one.
+    code = f"import site; site.addsitedir({str(tmp_path)!r}); import plotly; print(plotly.answer(), plotly.__file__)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["42", str(tmp_path / "plotly.zip" / "plotly" / "__init__.pyc")]

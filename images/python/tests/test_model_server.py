@@ -26,6 +26,7 @@ import model_server
 import pandas as pd
 import pytest
 import registry
+from labtools import web
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -177,19 +178,31 @@ def test_the_object_store_holds_models_too(monkeypatch: pytest.MonkeyPatch) -> N
 
     class Store:
         def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-            files = {"some/model/model.pkl": CONTENT, "some/model/MLmodel": DESCRIPTION}
+            files = {"some/model/model.pkl": CONTENT, "some/model/MLmodel": DESCRIPTION} | more
             if Bucket != "models" or Key not in files:
                 raise botocore.exceptions.ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
             return {"Body": io.BytesIO(files[Key])}
 
+    more: dict[str, bytes] = {}
     monkeypatch.setattr(boto3, "client", lambda *_, **__: Store())
     stored = registry.fetch("s3://models/some/model/", "")
     assert (stored.version, stored.digest) == (DIGEST.removeprefix("sha256:")[:12], DIGEST)
+    more |= {"flights/4/model.pkl": CONTENT, "flights/4/MLmodel": b'{"signature": ' + json.dumps(json.loads(DESCRIPTION)["signature"]).encode() + b"}"}
+    assert registry.fetch("s3://models/flights/4", "").version == "4"
+    more["flights/4/manifest.json"] = json.dumps({"version": "14", "run": "spring-lr", "digest": DIGEST}).encode()
+    stored = registry.fetch("s3://models/flights/4", "")
+    assert (stored.version, stored.run_id) == ("14", "spring-lr")
+    more["flights/4/manifest.json"] = json.dumps({"version": "14", "digest": "sha256:0"}).encode()
+    with pytest.raises(registry.ModelError, match=r"manifest.json says sha256:0"):
+        registry.fetch("s3://models/flights/4", "")
+    more["flights/4/manifest.json"] = b"[]"
+    with pytest.raises(registry.ModelError, match="no JSON object"):
+        registry.fetch("s3://models/flights/4", "")
     with pytest.raises(registry.ModelError, match="NoSuchKey"):
         registry.fetch("s3://models/other", "")
 
 
-@pytest.mark.parametrize("name", ["PORT", "MODEL_WAIT_SECONDS"])
+@pytest.mark.parametrize("name", ["PORT", "MODEL_WAIT_SECONDS", "LOAD_AFTER_LISTEN"])
 def test_a_bad_setting_is_named(name: str) -> None:
     with pytest.raises(registry.ModelError, match=f"{name} is 'soon'"):
         model_server.Settings.read({name: "soon"})
@@ -212,11 +225,16 @@ def test_drain_waits_for_the_last_request(counts: list[int], drained: bool, look
 # From here on: the program itself, as the container starts it.
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    port = free_port()
     with running(Tracking()) as tracking:
         env = os.environ | {"MODEL_URI": "models:/flight-delay/2", "PORT": str(port), "MLFLOW_TRACKING_URI": tracking}
         process = subprocess.Popen([sys.executable, model_server.__file__], env=env, stderr=subprocess.PIPE, text=True)
@@ -299,6 +317,12 @@ def test_the_old_protocol_is_refused(server: str) -> None:
     assert (status, answer) == (400, {"error": "use the Open Inference Protocol: POST /v2/models/flight-delay/infer"})
 
 
+@pytest.mark.parametrize(("path", "status"), [("/v2/health/live", 200), ("/v2/models/nobody/ready", 404)])
+def test_every_answer_names_its_pod(server: str, path: str, status: int) -> None:
+    answer = web.request("GET", server + path)
+    assert (answer.status, answer.headers["x-pod"]) == (status, socket.gethostname())
+
+
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/v2/models/flight-delay/ready"])
 def test_probe_paths(server: str, path: str) -> None:
     assert call(server, path)[0] == 200
@@ -314,9 +338,14 @@ def test_drain_answers_when_it_is_quiet(server: str) -> None:
     assert call(server, "/drain") == (200, {"drained": True})
 
 
-def metrics(address: str) -> dict[str, float]:
+def metrics_text(address: str) -> str:
     with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+        text: str = answer.read().decode()
+        return text
+
+
+def metrics(address: str) -> dict[str, float]:
+    lines = metrics_text(address).splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
 
@@ -331,6 +360,38 @@ def test_metrics_tell_versions_apart(server: str) -> None:
     assert grown['prediction_score_bucket{le="1.0",model="flight-delay",version="2"}'] == 2
     assert grown['request_predict_seconds_count{model_name="flight-delay"}'] == 2
     assert after[f'model_info{{digest="{DIGEST}",model="flight-delay",run_id="run-of-2",version="2"}}'] == 1
+
+
+def test_a_port_that_opens_before_the_model_is_there() -> None:
+    port = free_port()
+    with running(Tracking()) as tracking:
+        env = os.environ | {"MODEL_URI": "models:/flight-delay/2", "PORT": str(port), "MLFLOW_TRACKING_URI": tracking, "LOAD_AFTER_LISTEN": "2"}
+        process = subprocess.Popen([sys.executable, model_server.__file__], env=env, stderr=subprocess.PIPE, text=True)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            model_server.wait_for_port(port)
+            assert [call(address, path)[0] for path in ("/", "/v2/health/live", "/v2/health/ready")] == [200, 200, 200]
+            # Metadata, because the SDK then asks the model to load.
+            call(address, "/v2/models/flight-delay")
+            assert call(address, "/v2/models/flight-delay/ready") == (503, {"error": "Model with name flight-delay is not ready."})
+            assert infer(address, HOUR, CARRIER)[0] == 503
+            assert "model_info{" not in metrics_text(address)
+            while call(address, "/v2/models/flight-delay/ready")[0] != 200:
+                time.sleep(0.1)
+            status, answer = infer(address, HOUR, CARRIER)
+            assert (status, answer["model_version"]) == (200, "2")
+        finally:
+            process.terminate()
+            _, log = process.communicate(timeout=20)
+    assert (process.returncode, len(log.splitlines())) == (0, 2), log
+
+
+def test_a_late_model_that_is_not_there_ends_the_program() -> None:
+    with running(Tracking()) as tracking:
+        env = os.environ | {"MODEL_URI": "models:/flight-delay/7", "PORT": str(free_port()), "MLFLOW_TRACKING_URI": tracking, "LOAD_AFTER_LISTEN": "1"}
+        done = subprocess.run([sys.executable, model_server.__file__], env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("the registry answered 404: not here")
 
 
 def test_the_program_ends_with_one_line() -> None:

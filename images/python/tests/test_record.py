@@ -9,7 +9,7 @@ from pathlib import Path
 CODE = """
 import sys
 from pathlib import Path
-import record
+import recorder as record
 record.CLOCK = Path(sys.argv[1])
 record.set_clock("2013-04-01T08:00:00Z")
 record.fix_ids_and_time("client")
@@ -20,7 +20,7 @@ print([str(uuid.uuid4()) for _ in range(3)], uuid.uuid4().version, time.time())
 
 
 def run(images: Path, clock: Path) -> str:
-    path = images / "model-registry-seed"
+    path = images / "python" / "seed"
     done = subprocess.run([sys.executable, "-c", CODE, str(clock)], cwd=path, capture_output=True, text=True, check=True)
     return done.stdout
 

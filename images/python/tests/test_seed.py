@@ -49,7 +49,7 @@ class Store:
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    (tmp_path / seed.DUMP).write_text("SELECT 1;")
+    (tmp_path / "mlflow.sql").write_text("SELECT 1;")
     for name in ("mlflow/1/models/m-1/artifacts/MLmodel", "models/sha256/abc"):
         path = tmp_path / "buckets" / name
         path.parent.mkdir(parents=True)
@@ -71,20 +71,40 @@ def test_objects_are_named_as_in_the_store(recorded: Path) -> None:
     ]
 
 
-def test_objects_go_first_and_the_dump_last(recorded: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    monkeypatch.setattr(seed, "restored", lambda: "")
-    monkeypatch.setattr(seed, "restore", lambda _dump, _digest: seen.append(len(store.objects)))
+def test_objects_go_first_and_the_dumps_last(recorded: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (recorded / "lab.sql").write_text("SELECT 2;")
+    seen: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(seed, "restored", lambda _database: "")
+    monkeypatch.setattr(seed, "restore", lambda database, dump: seen.append((database, dump.name, len(store.objects))))
     seed.run(recorded, 1)
-    assert seen == [2]
+    assert seen == [("lab", "lab.sql", 2), ("mlflow", "mlflow.sql", 2)]
     assert sorted(store.buckets) == sorted(seed.BUCKETS)
 
 
 def test_a_seeded_lab_is_left_alone(recorded: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seed, "restored", lambda: lineage.file_digest(recorded / seed.DUMP))
+    monkeypatch.setattr(seed, "restored", lambda _database: lineage.file_digest(recorded / "mlflow.sql"))
     seed.run(recorded, 1)
     assert store.objects == {}
     assert store.buckets == ["mlflow"]
+
+
+def test_a_run_that_was_cut_off_is_completed(recorded: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (recorded / "lab.sql").write_text("SELECT 2;")
+    seen: list[str] = []
+    monkeypatch.setattr(seed, "restored", lambda database: "sha256:0" if database == "lab" else "")
+    monkeypatch.setattr(seed, "restore", lambda database, _dump: seen.append(database))
+    seed.run(recorded, 1)
+    assert seen == ["mlflow"]
+    assert len(store.objects) == 2
+
+
+def test_a_lab_without_databases_gets_objects_that_are_missing(recorded: Path, store: Store) -> None:
+    (recorded / "mlflow.sql").unlink()
+    store.objects["models", "sha256/abc"] = b"changed"
+    seed.run(recorded, 1)
+    assert store.objects == {("models", "sha256/abc"): b"changed", ("mlflow", "1/models/m-1/artifacts/MLmodel"): b"mlflow/1/models/m-1/artifacts/MLmodel"}
+    seed.reset(recorded, 1)
+    assert store.objects["models", "sha256/abc"] == b"models/sha256/abc"
 
 
 def test_a_refused_dump_is_an_error(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +112,8 @@ def test_a_refused_dump_is_an_error(recorded: Path, monkeypatch: pytest.MonkeyPa
     fake.write_text("#!/bin/sh\necho 'relation exists' >&2\nexit 3\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(recorded))
-    with pytest.raises(seed.SeedError, match="relation exists"):
-        seed.restore(recorded / seed.DUMP, "sha256:0")
+    with pytest.raises(seed.SeedError, match="database mlflow refused: relation exists"):
+        seed.restore("mlflow", recorded / "mlflow.sql")
 
 
 @pytest.fixture
@@ -127,21 +147,23 @@ def test_a_reset_says_what_it_could_not_delete(recorded: Path, seeded: Store) ->
 
 
 @pytest.mark.usefixtures("seeded")
-@pytest.mark.parametrize(("scratch", "calls"), [(True, 2), (False, 1)])
-def test_a_reset_restores_in_one_transaction(recorded: Path, monkeypatch: pytest.MonkeyPatch, scratch: bool, calls: int) -> None:
+@pytest.mark.parametrize(("scratch", "dump", "calls"), [(True, False, 2), (False, False, 1), (True, True, 2)])
+def test_a_reset_restores_in_one_transaction(recorded: Path, monkeypatch: pytest.MonkeyPatch, scratch: bool, dump: bool, calls: int) -> None:
     fake = recorded / "psql"
     fake.write_text(f'#!/bin/sh\necho "$PGDATABASE $PGUSER" "$@" >> {recorded}/calls\n')
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(recorded))
-    monkeypatch.setenv("PGDATABASE", "mlflow")
-    monkeypatch.setenv("PGUSER", "mlflow")
-    monkeypatch.setattr(seed, "has_scratch", lambda: scratch)
+    monkeypatch.setattr(seed, "has_scratch", lambda _database: scratch)
+    if dump:
+        (recorded / "lab.sql").write_text("SELECT 2;")
     seed.reset(recorded, 1)
     said = (recorded / "calls").read_text()
     assert said.count("--single-transaction") == calls
-    order = ["mlflow mlflow", "DROP SCHEMA", f"--file {recorded / seed.DUMP}", "COMMENT ON SCHEMA public IS 'seed sha256:"]
-    assert sorted(order, key=said.index) == order
+    mine = said[said.index("mlflow mlflow") :]
+    order = ["mlflow mlflow", "DROP SCHEMA", f"--file {recorded / 'mlflow.sql'}", "COMMENT ON SCHEMA public IS 'seed sha256:"]
+    assert sorted(order, key=mine.index) == order
     assert ("lab lab" in said) is scratch
+    assert (f"--file {recorded / 'lab.sql'}" in said) is dump
 
 
 @pytest.mark.parametrize(("value", "action"), [("1", "reset"), ("0", "run"), (None, "run")])

@@ -18,7 +18,7 @@ PYTHON = HERE.parents[1]
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    from labtools import candidates, deployment, predictor
+    from labtools import candidates, deployment, predictor, rows
 
     lab = Lab(tmp_path)
     program = tmp_path / "bin" / "kubectl"
@@ -27,10 +27,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     program.chmod(0o755)
     with serve(lab.mlflow) as mlflow, serve(lab.server) as server:
         settings = {"MLFLOW_TRACKING_URI": mlflow, "PREDICTOR_URL": server, "POD_NAMESPACE": "lab-model-registry"}
+        settings |= {"LAB_FIXTURES": str(PYTHON / "labtools" / "fixtures")}
         settings |= {"FAKE_CLUSTER": str(lab.file), "PATH": f"{program.parent}:/usr/bin:/bin", "PYTHONPATH": str(PYTHON)}
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(candidates, "FIXTURES", PYTHON / "labtools" / "fixtures")
+        monkeypatch.setattr(rows, "MARCH", PYTHON / "labtools" / "fixtures" / "march" / "flights.json")
         monkeypatch.setattr(deployment, "PORT", int(server.rsplit(":", 1)[1]))
         monkeypatch.setattr(predictor, "POLL_SECONDS", 0.01)
         yield lab

@@ -115,6 +115,10 @@ def main():
             patch(words)
         case "create":
             create()
+        case "apply":
+            with cluster() as state:
+                item = json.load(sys.stdin)
+                state.setdefault(item["kind"].lower(), {})[item["metadata"]["name"]] = item
         case "delete":
             with cluster() as state:
                 del state[words[1]][words[2]]

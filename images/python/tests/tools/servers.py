@@ -188,6 +188,7 @@ class ModelServer:
         self.digests: dict[str, str] = {}
         self.score: Callable[[dict[str, list[Any]]], list[float]] = lambda columns: [0.5] * len(next(iter(columns.values())))
         self.seen: list[dict[str, list[Any]]] = []
+        self.headers: list[dict[str, str]] = []
 
     def handle(self, _method: str, path: str, _query: dict[str, str], body: dict[str, Any]) -> Any:
         version = self.serving()
@@ -217,6 +218,8 @@ def serve(app: Mlflow | ModelServer) -> Iterator[str]:
                 return self.reply(403, b"Invalid Host header - possible DNS rebinding attack detected")
             try:
                 with lock:
+                    if isinstance(app, ModelServer):
+                        app.headers.append({name.lower(): value for name, value in self.headers.items()})
                     found = app.handle(self.command, parts.path, query, json.loads(content or b"{}"))
             except RefusalError as refusal:
                 return self.reply(refusal.status, json.dumps({"error_code": refusal.code, "message": str(refusal), "error": str(refusal)}).encode())

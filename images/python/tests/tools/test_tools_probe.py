@@ -14,7 +14,7 @@ from typing import Any
 import cloudpickle
 import pandas as pd
 import pytest
-from labtools import can_i, predictor, probe, promote, registry, rows, score
+from labtools import calibrate, can_i, predictor, probe, promote, registry, rows, score
 from miniature import Lab, Run
 from sklearn.linear_model import LogisticRegression
 
@@ -32,7 +32,49 @@ def test_probe_keeps_its_rate(lab: Lab, run: Run) -> None:
     assert 0.9 < time.monotonic() - begin < 3
     assert (code, answer["n"], answer["failed"], answer["first_error"], answer["versions"]) == (0, 50, 0, None, {"2": 50})
     assert 0 < answer["p50_ms"] <= answer["p95_ms"]
-    assert {columns["dest"][0] for columns in lab.server.seen} == set(rows.FLIGHTS["dest"])
+    mix = rows.Mix("march")
+    # Requests that go out at the same time may arrive in any order.
+    assert sorted(columns["dest"] for columns in lab.server.seen) == sorted(mix.row(number)["dest"] for number in range(50))
+
+
+def test_probe_counts_to_n_and_passes_headers_on(lab: Lab, run: Run) -> None:
+    code, answer = run(probe.main, "--n", "60", "--header", "x-canary=always", "--rows", "mixed-carriers")
+    assert (code, answer["n"], answer["failed"]) == (0, 60, 0)
+    assert {headers["x-canary"] for headers in lab.server.headers} == {"always"}
+    new = sum(columns["carrier"] == [rows.NEW_CARRIER] for columns in lab.server.seen)
+    assert 15 < new < 45
+
+
+def test_the_mixes_have_their_share_of_the_new_carrier(monkeypatch: pytest.MonkeyPatch, images: Path) -> None:
+    monkeypatch.setattr(rows, "MARCH", images / "python" / "labtools" / "fixtures" / "march" / "flights.json")
+    rows.march.cache_clear()
+    for name, share in rows.MIXES.items():
+        mix = rows.Mix(name)
+        found = [mix.row(number)["carrier"] == [rows.NEW_CARRIER] for number in range(mix.count)]
+        assert sum(found) == round(share * mix.count)
+        # A gateway that balances in turns gives every tenth row to one server.
+        assert all(any(found[first::10]) and not all(found[first::10]) for first in range(10))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--rps", "0"], ["--n", "5", "--", "true"], ["--n", "5", "--header", "x"]])
+def test_probe_says_what_is_wrong_with_a_call(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        probe.main(arguments)
+    assert ended.value.code == 2
+
+
+@pytest.mark.usefixtures("lab")
+def test_probe_goes_on_after_a_command(run: Run) -> None:
+    code, answer = run(probe.main, "--rps", "20", "--during", "sh -c 'sleep 0.5'", "--after", "0.5")
+    assert code == 0
+    assert 17 <= answer["n"] <= 26
+
+
+def test_calibrate_never_asks_for_more(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "REQUESTS", 100)
+    for usual, expected in ((1e9, 1.0), (1e-9, calibrate.MOST)):
+        monkeypatch.setattr(calibrate, "USUAL_SECONDS", usual)
+        assert run(probe.main, "calibrate")[1] == {"factor": expected}
 
 
 def test_probe_counts_failures(lab: Lab, run: Run) -> None:
@@ -41,6 +83,7 @@ def test_probe_counts_failures(lab: Lab, run: Run) -> None:
     assert (code, answer["n"], answer["failed"], answer["versions"], answer["p50_ms"]) == (0, 10, 10, {}, None)
     assert answer["first_error"].startswith("0.0 s after the start (")
     assert answer["first_error"].endswith("UTC): predictor answered HTTP 503: no model is loaded")
+    assert (answer["first"]["code"], answer["first"]["body"], answer["codes"]) == (503, "no model is loaded", {"503": 10})
 
 
 def test_probe_is_open_loop(lab: Lab, run: Run) -> None:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Records the seed in a build stage: a scratch PostgreSQL (the lab's own, unpacked at /postgres), the server, the training.
+# Records a seed in a build stage: a scratch PostgreSQL (the labs' own, unpacked at /postgres), the server, and a program
+# that trains: `build.sh PROGRAM`, which is called with /seed.
 set -eu
 in_postgres() {
   chroot --userspec=10001:10001 /postgres env PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin "$@"
@@ -19,6 +20,6 @@ in_postgres psql --host /tmp --username postgres --dbname template1 --quiet \
   --command "CREATE ROLE mlflow LOGIN" --command "CREATE DATABASE mlflow OWNER mlflow"
 
 setpriv --reuid 10001 --regid 10001 --clear-groups \
-  env USER=lab PGHOST=/postgres/tmp PYTHONHASHSEED=0 python3 /src/record.py /seed/buckets
+  env USER=lab PGHOST=/postgres/tmp PYTHONHASHSEED=0 PYTHONPATH=/src/seed python3 "$1" /seed
 in_postgres pg_dump --host /tmp --username postgres --no-owner --no-privileges --restrict-key labctl mlflow > /seed/mlflow.sql
 in_postgres pg_ctl --pgdata /data/pgdata --silent --wait --mode fast stop
