@@ -8,6 +8,6 @@ import "embed"
 // `helm dependency build` puts into a chart, so that a build in a used
 // checkout gives the same binary as one in a fresh clone.
 //
-//go:embed */lab.yaml */tasks */checks */solutions */near-misses
+//go:embed */lab.yaml */tasks */checks */solutions */near-misses */alternatives */faults
 //go:embed */chart/Chart.yaml */chart/values.yaml */chart/values.schema.json all:*/chart/templates
 var FS embed.FS
