@@ -145,18 +145,27 @@ func (b *bench) withLabctl(ctx context.Context) error {
 			return err
 		}
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Until(upAt.Add(b.settle))):
-	}
-	if err := b.readMemory(ctx); err != nil {
+	if err := wait(ctx, time.Until(upAt.Add(b.settle))); err != nil {
 		return err
 	}
+	used, err := b.readMemory(ctx)
+	if err != nil {
+		return err
+	}
+	b.results.add(itemMemory, used)
 	if err := b.practice(ctx); err != nil {
 		return err
 	}
 	return b.measure(ctx, itemDown, "down", "--all")
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // practice is items (g), (h) and (i): what a learner waits for.
@@ -206,19 +215,18 @@ func (b *bench) measure(ctx context.Context, i item, args ...string) error {
 }
 
 // readMemory reads the node's use without the page cache that the kernel can
-// drop at any time, as `docker stats` shows it.
-func (b *bench) readMemory(ctx context.Context) error {
+// drop at any time, as `docker stats` shows it. The result is in GB.
+func (b *bench) readMemory(ctx context.Context) (float64, error) {
 	out, err := docker(ctx, "stats", "--no-stream", "--format", "{{.MemUsage}}", cluster.NodeName(labctlCluster))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	used, _, _ := strings.Cut(out, " / ")
 	bytes, err := units.RAMInBytes(strings.TrimSpace(used))
 	if err != nil {
-		return fmt.Errorf("read the node's memory from %q: %w", out, err)
+		return 0, fmt.Errorf("read the node's memory from %q: %w", out, err)
 	}
-	b.results.add(itemMemory, float64(bytes)/1e9)
-	return nil
+	return float64(bytes) / 1e9, nil
 }
 
 // labctl runs labctl with a cluster and a state of its own, so that the bench

@@ -41,6 +41,7 @@ func TestReport(t *testing.T) {
 		r.addStep(itemUp, "cluster", round.c/2)
 		r.addStep(itemUp, "ready", round.c/4)
 	}
+	r.labs = []labFigures{{name: "serving", up: 31.25, check: 1.5, reset: 6, memory: 1.234}}
 	var out bytes.Buffer
 	if err := report(&out, []fact{{"rounds", "2"}}, r); err != nil {
 		t.Fatal(err)
@@ -51,6 +52,7 @@ func TestReport(t *testing.T) {
 		"| c/b | 0.53 | 0.45 | 0.60 | 2 | ≤ 0.5: missed |",
 		"| c/a | 1.65 | 1.50 | 1.80 | 2 | ≤ 2: reached |",
 		"| cluster | 12.00 | 9.00 | 15.00 | 2 |",
+		"| serving | 31.2 | 1.50 | 6.0 | 1.23 |",
 	} {
 		if !strings.Contains(out.String(), want+"\n") {
 			t.Errorf("no line %q in:\n%s", want, out.String())

@@ -81,6 +81,9 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("round %d: %w", i+1, err)
 		}
 	}
+	if err := b.everyLab(ctx); err != nil {
+		return err
+	}
 	facts, err := b.facts(ctx)
 	if err != nil {
 		return err

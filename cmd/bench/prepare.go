@@ -96,11 +96,17 @@ func (b *bench) writeKindConfig(ctx context.Context) error {
 	if labels[cluster.LabelCNI] == "builtin" {
 		config["networking"] = map[string]any{"disableDefaultCNI": true}
 	}
+	var patches []string
 	if cgroup == "1" {
-		config["kubeadmConfigPatches"] = []string{"kind: KubeletConfiguration\nfailCgroupV1: false\n"}
+		// Through systemd, containers of a cgroup v1 node now and then do not start (kubernetes#131087).
+		config["kubeadmConfigPatches"] = []string{"kind: KubeletConfiguration\nfailCgroupV1: false\ncgroupDriver: cgroupfs\n"}
+		patches = append(patches, "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n  SystemdCgroup = false\n")
 	}
 	if lacksSysResource(string(status)) && labels[cluster.LabelContainerd] != "patched" {
-		config["containerdConfigPatches"] = []string{"[plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n"}
+		patches = append(patches, "[plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n")
+	}
+	if len(patches) > 0 {
+		config["containerdConfigPatches"] = patches
 	}
 	return writeYAML(b.kindConfig(), config)
 }

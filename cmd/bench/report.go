@@ -143,6 +143,14 @@ Memory of the node with the lab up, GB:
 {{- range .Memory}}
 | {{.Name}} | {{.Median}} | {{.Min}} | {{.Max}} | {{.Samples}} | {{.Goal}} |
 {{- end}}
+
+Each lab alone on its cluster, once; seconds, and GB of the node half a minute after up:
+
+| Lab | up | check, fresh | reset | memory |
+| --- | ---: | ---: | ---: | ---: |
+{{- range .Labs}}
+| {{.Name}} | {{.Up}} | {{.Check}} | {{.Reset}} | {{.Memory}} |
+{{- end}}
 `
 
 // part is the table of an item's steps.
@@ -167,8 +175,15 @@ func report(w io.Writer, facts []fact, r *results) error {
 		}
 		return p
 	}
+	labs := make([]map[string]string, 0, len(r.labs))
+	for _, f := range r.labs {
+		labs = append(labs, map[string]string{
+			"Name": f.name, "Up": fmt.Sprintf("%.1f", f.up), "Check": fmt.Sprintf("%.2f", f.check),
+			"Reset": fmt.Sprintf("%.1f", f.reset), "Memory": fmt.Sprintf("%.2f", f.memory),
+		})
+	}
 	return t.Execute(w, map[string]any{
-		"Facts": facts,
+		"Facts": facts, "Labs": labs,
 		"Times": []line{
 			times("`kind create cluster --wait`", itemKind, 2, 0),
 			times("by hand: `kind create`, `kind load`, `helm install --wait`", itemByHand, 2, 0),

@@ -23,6 +23,7 @@ const (
 type results struct {
 	samples map[item][]float64
 	steps   map[item][]step
+	labs    []labFigures
 }
 
 // step is a part of an item with its samples.

@@ -166,7 +166,11 @@ func newProver(f *cmdutil.Factory) (*smoke.Prover, error) {
 	if err != nil {
 		return nil, err
 	}
-	return smoke.New(smoke.Deps{Engine: e, State: dir}), nil
+	labs, err := f.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	return smoke.New(smoke.Deps{Engine: e, Labs: labs, State: dir}), nil
 }
 
 // owner tells which nodes are ours. The id is read when it is asked for, so

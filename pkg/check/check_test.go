@@ -178,11 +178,6 @@ func TestDeadline(t *testing.T) {
 		if want := "Deployment predictor has 1 replicas; expected 2. Still not settled after 60 s: pod predictor-x: starting."; res.Message != want {
 			t.Errorf("%q", res.Message)
 		}
-		start = time.Now()
-		runAll(t, newRunner(t, labOf(plain("MR1a")), f, WithCalibration(2)), Request{})
-		if took := time.Since(start); took < 2*time.Minute {
-			t.Errorf("a slow machine got %s", took)
-		}
 	})
 }
 

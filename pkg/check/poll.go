@@ -179,7 +179,7 @@ func (p *poll) trouble(err error) (Result, bool) {
 	}
 	res := p.runner.failed(p.check, err, nil)
 	if p.deadline.IsZero() {
-		p.deadline = time.Now().Add(p.runner.within(p.check))
+		p.deadline = time.Now().Add(p.check.within())
 	}
 	p.held = time.Time{}
 	if p.troubled.IsZero() {
@@ -195,7 +195,7 @@ func (p *poll) trouble(err error) (Result, bool) {
 	case p.check.IsActive() && p.own == nil:
 		return res, false // nobody knows how far it came; twice is worse than once
 	case tooLong, isKnown && known.Passing:
-		return res, inTime && time.Since(p.troubled) < p.runner.stretch(troubleFor)
+		return res, inTime && time.Since(p.troubled) < troubleFor
 	default:
 		return res, false
 	}
@@ -274,7 +274,7 @@ func (p *poll) look(run, ctx context.Context) (*seen, error) {
 // the check was asked for.
 func (p *poll) start(begun time.Time) {
 	if p.deadline.IsZero() {
-		p.deadline = begun.Add(p.runner.within(p.check))
+		p.deadline = begun.Add(p.check.within())
 	}
 }
 

@@ -22,7 +22,6 @@ type Runner struct {
 	byID      map[string]*compiled
 
 	exclusive func(context.Context) (func(), error)
-	scale     float64
 	expect    map[string]string
 }
 
@@ -33,12 +32,6 @@ type Option func(*Runner)
 // gives it back afterwards.
 func WithExclusive(f func(ctx context.Context) (release func(), err error)) Option {
 	return func(r *Runner) { r.exclusive = f }
-}
-
-// WithCalibration stretches deadlines on a slow machine; factors below one
-// count as one. Expressions see it as lab.calibration.
-func WithCalibration(factor float64) Option {
-	return func(r *Runner) { r.scale = max(factor, 1) }
 }
 
 // WithExpect replaces what checks expect, by check: for proofs that a check
@@ -64,7 +57,7 @@ type compiled struct {
 // error is a *lab.InvalidError that lists every mistake.
 func New(l *lab.Lab, namespace string, p Prober, opts ...Option) (*Runner, error) {
 	r := &Runner{
-		lab: l, namespace: namespace, prober: p, byID: make(map[string]*compiled), scale: 1,
+		lab: l, namespace: namespace, prober: p, byID: make(map[string]*compiled),
 		exclusive: func(context.Context) (func(), error) { return func() {}, nil },
 	}
 	for _, o := range opts {
@@ -180,9 +173,9 @@ func (c *compiled) probes() map[string]lab.Probe {
 	return all
 }
 
-// within is how long a failing check is tried again, on this machine. A command
-// that takes long gets its time in any case.
-func (r *Runner) within(c *compiled) time.Duration {
+// within is how long a failing check is tried again. A command that takes long
+// gets its time in any case.
+func (c *compiled) within() time.Duration {
 	d := c.Deadline
 	if d <= 0 {
 		d = lab.DefaultDeadline
@@ -192,11 +185,7 @@ func (r *Runner) within(c *compiled) time.Duration {
 			d = max(d, p.Exec.Timeout)
 		}
 	}
-	return r.stretch(d)
-}
-
-func (r *Runner) stretch(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * r.scale)
+	return d
 }
 
 // blank is what is known of a check before it runs.
@@ -208,7 +197,7 @@ func (c *compiled) blank(status Status) Result {
 
 // about are the variables of the lab itself.
 func (r *Runner) about() map[string]any {
-	about := map[string]any{"namespace": r.namespace, "seed": int64(0), "calibration": r.scale}
+	about := map[string]any{"namespace": r.namespace, "seed": int64(0)}
 	if r.lab.Seed != nil {
 		about["seed"] = int64(r.lab.Seed.Value)
 	}

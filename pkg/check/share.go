@@ -110,7 +110,6 @@ func (r *Runner) probe(ctx context.Context, spec lab.Probe) (probe.Observation, 
 		if e.Timeout <= 0 {
 			e.Timeout = lab.DefaultTimeout
 		}
-		e.Timeout = r.stretch(e.Timeout)
 		limit, spec.Exec = e.Timeout+slack, &e
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)

@@ -78,9 +78,11 @@ func (m *Manager) waitContainerd(ctx context.Context, node string, host Host) er
 	// kind restarts containerd after it has patched its configuration; a pull
 	// must not be cut off by that. The socket is made anew at each start.
 	ready := "ctr version"
-	if host.patchesContainerd() {
-		ready = "grep -q '" + oomPatch + "' /etc/containerd/config.toml && " +
-			"test /run/containerd/containerd.sock -nt /etc/containerd/config.toml && ctr version"
+	if settings := host.containerdSettings(); len(settings) > 0 {
+		ready = "test /run/containerd/containerd.sock -nt /etc/containerd/config.toml && " + ready
+		for _, set := range settings {
+			ready = "grep -q '" + set.line + "' /etc/containerd/config.toml && " + ready
+		}
 	}
 	if _, err := m.docker.Exec(ctx, node, "sh", "-c", "until { "+ready+"; } >/dev/null 2>&1; do sleep 0.1; done"); err != nil {
 		return fmt.Errorf("%w in node %s: %w", errExec, node, err)

@@ -48,6 +48,34 @@ func TestWaitContainerd(t *testing.T) {
 	}
 }
 
+// TestWaitContainerdWaitsForItsConfiguration: kind restarts containerd after it
+// has changed the configuration, which would cut off a pull.
+func TestWaitContainerdWaitsForItsConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		host Host
+		want string
+	}{
+		"nothing changes": {Host{NoSysResource: true, Patched: true}, "until { ctr version; } >/dev/null 2>&1; do sleep 0.1; done"},
+		"both change": {
+			Host{CgroupV1: true, NoSysResource: true},
+			"until { grep -q 'SystemdCgroup = false' /etc/containerd/config.toml && grep -q 'restrict_oom_score_adj = true' /etc/containerd/config.toml && " +
+				"test /run/containerd/containerd.sock -nt /etc/containerd/config.toml && ctr version; } >/dev/null 2>&1; do sleep 0.1; done",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			engine := booting("detected cgroup v1\n")
+			if err := newManager(t, engine, fakeKind{}).WaitContainerd(t.Context(), Spec{Name: "lab", Host: tt.host}); err != nil {
+				t.Fatal(err)
+			}
+			if calls := engine.called("exec"); len(calls) != 1 || !strings.HasSuffix(calls[0], tt.want) {
+				t.Errorf("calls %q, want one that ends with %q", calls, tt.want)
+			}
+		})
+	}
+}
+
 // TestWaitContainerdLetsCreateSpeak: the error of whoever makes the node counts.
 func TestWaitContainerdLetsCreateSpeak(t *testing.T) {
 	t.Parallel()

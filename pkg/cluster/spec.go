@@ -38,9 +38,26 @@ type Host struct {
 	BuiltinCNI bool
 }
 
-// patchesContainerd tells whether kind must change containerd's configuration,
-// for which it restarts containerd.
-func (h Host) patchesContainerd() bool { return h.NoSysResource && !h.Patched }
+// setting is one line of containerd's configuration, in its table.
+type setting struct{ table, line string }
+
+// containerdSettings are what kind must change in containerd's configuration,
+// for which it restarts containerd. kind's config.toml is of version 2, hence the
+// old plugin name, although containerd is 2.x.
+func (h Host) containerdSettings() []setting {
+	const cri = `plugins."io.containerd.grpc.v1.cri"`
+	var found []setting
+	if h.NoSysResource && !h.Patched {
+		found = append(found, setting{cri, "restrict_oom_score_adj = true"})
+	}
+	if h.CgroupV1 {
+		// With the driver systemd and cgroup v1, runc freezes a container before
+		// it starts, and on a busy machine now and then fails to
+		// (kubernetes#131087: "unable to freeze").
+		found = append(found, setting{cri + ".containerd.runtimes.runc.options", "SystemdCgroup = false"})
+	}
+	return found
+}
 
 func (s Spec) validate() error {
 	if err := checkName(s.Name); err != nil {
@@ -88,6 +105,7 @@ func (s Spec) config() (*v1alpha4.Cluster, error) {
 	}
 	if s.Host.CgroupV1 {
 		kubelet["failCgroupV1"] = false
+		kubelet["cgroupDriver"] = "cgroupfs" // as containerd's, see containerdSettings
 	}
 	clusterConfig := map[string]any{
 		"kind":       "ClusterConfiguration",
@@ -136,13 +154,8 @@ func (s Spec) config() (*v1alpha4.Cluster, error) {
 		Networking:           v1alpha4.Networking{APIServerAddress: "127.0.0.1", DisableDefaultCNI: s.Host.BuiltinCNI},
 		KubeadmConfigPatches: patches,
 	}
-	if s.Host.patchesContainerd() {
-		// kind's config.toml is of version 2, hence the old plugin name,
-		// although containerd is 2.x.
-		c.ContainerdConfigPatches = []string{"[plugins.\"io.containerd.grpc.v1.cri\"]\n  " + oomPatch + "\n"}
+	for _, set := range s.Host.containerdSettings() {
+		c.ContainerdConfigPatches = append(c.ContainerdConfigPatches, fmt.Sprintf("[%s]\n  %s\n", set.table, set.line))
 	}
 	return c, nil
 }
-
-// oomPatch is also how WaitContainerd sees that the configuration was patched.
-const oomPatch = "restrict_oom_score_adj = true"

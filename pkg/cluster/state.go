@@ -50,16 +50,7 @@ type Node struct {
 	Name   string
 	Role   string
 	Status string // the engine's word: running, exited, created, paused, dead, ...
-	Image  string // as it was given at creation
 	ID     string // container id
-}
-
-// Image gives the node image of the cluster.
-func (s State) Image() string {
-	if len(s.Nodes) == 0 {
-		return ""
-	}
-	return s.Nodes[0].Image
 }
 
 // container is the part of `docker inspect` that is needed here.
@@ -72,7 +63,6 @@ type container struct {
 		StartedAt string `json:"StartedAt"`
 	} `json:"State"`
 	Config struct {
-		Image  string            `json:"Image"`
 		Labels map[string]string `json:"Labels"`
 	} `json:"Config"`
 	Mounts []struct {
@@ -119,8 +109,7 @@ func (m *Manager) State(ctx context.Context, name string) (State, error) {
 	statuses := make(map[string]bool)
 	for _, c := range containers {
 		st.Nodes = append(st.Nodes, Node{
-			Name: strings.TrimPrefix(c.Name, "/"), Role: c.Config.Labels[kindRoleLabel],
-			Status: c.State.Status, Image: c.Config.Image, ID: c.ID,
+			Name: strings.TrimPrefix(c.Name, "/"), Role: c.Config.Labels[kindRoleLabel], Status: c.State.Status, ID: c.ID,
 		})
 		statuses[c.State.Status] = true
 		st.OwnerDir = c.ownerDir()

@@ -65,7 +65,7 @@ func (r *Runner) vars(o probe.Observation) map[string]any {
 	if vars == nil {
 		vars = make(map[string]any)
 	}
-	about := map[string]any{"namespace": r.namespace, "seed": 0, "calibration": 1.0}
+	about := map[string]any{"namespace": r.namespace, "seed": 0}
 	if r.lab != nil && r.lab.Seed != nil {
 		about["seed"] = r.lab.Seed.Value
 	}

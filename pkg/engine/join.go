@@ -55,7 +55,7 @@ func (e *Engine) Join(ctx context.Context, name string, flags Target) (*Session,
 	s := &Session{Lab: entry.Lab, Files: entry.FS, Name: name, Namespace: Namespace(name), Target: target, Client: client}
 	ns, err := client.Namespace(ctx, s.Namespace)
 	if err != nil {
-		return nil, err
+		return nil, clierr.Wrap(err, "reach "+target.String(), "check that kubectl reaches the cluster with the same kubeconfig and context, and that its token has not expired")
 	}
 	if ns == nil {
 		return nil, clierr.New("labctl up "+name, "%s is not up on %s", name, target)

@@ -182,21 +182,21 @@ func (e *Engine) clusterSpec(ctx context.Context, st cluster.State) (cluster.Spe
 	if err != nil {
 		return cluster.Spec{}, err
 	}
-	nodeImage := st.Image()
-	if nodeImage == "" || st.Phase == cluster.Partial {
-		if nodeImage, err = e.Images.EngineImage(ctx, image.NodeImage, ui.Discard()); err != nil {
-			return cluster.Spec{}, err
-		}
-	}
-	host, err := e.Cluster.Host(ctx, nodeImage)
-	if err != nil {
-		return cluster.Spec{}, err
-	}
-	return cluster.Spec{
-		Name: e.ClusterName, Image: nodeImage, IDDir: id.Dir, Network: NetworkName, Host: host,
+	spec := cluster.Spec{
+		Name: e.ClusterName, IDDir: id.Dir, Network: NetworkName,
 		Kubeconfig: e.State.KubeconfigPath(e.ClusterName),
 		Logs:       func() (string, error) { return e.State.LogDir("cluster", time.Now()) },
-	}, nil
+	}
+	if st.Phase == cluster.Stopped || st.Phase == cluster.Running {
+		return spec, nil // it was set up when it was made, maybe by another release
+	}
+	if spec.Image, err = e.Images.EngineImage(ctx, image.NodeImage, ui.Discard()); err != nil {
+		return cluster.Spec{}, err
+	}
+	if spec.Host, err = e.Cluster.Host(ctx, spec.Image); err != nil {
+		return cluster.Spec{}, err
+	}
+	return spec, nil
 }
 
 // start starts a stopped cluster and waits until its API server answers. The

@@ -94,7 +94,7 @@ func TestImageUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{theLab}, users["mlflow"]); diff != "" {
+	if diff := cmp.Diff([]string{theLab, "retraining"}, users["mlflow"]); diff != "" {
 		t.Errorf("labs of mlflow (-want +got):\n%s", diff)
 	}
 	for name := range users {

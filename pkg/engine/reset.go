@@ -119,7 +119,19 @@ func (e *Engine) renew(ctx context.Context, r *runner, p *installation) error {
 	}
 	return r.run(ctx, step{id: "upgrade", title: "Newer version of the lab", run: func(ctx context.Context, rep reporter) (string, error) {
 		rep.update("changing objects")
-		_, err := e.releases(s.client, p.namespace).Apply(ctx, p.name, p.chart, imageValues(s.refs), release.ApplyOptions{Upgrade: true})
+		releases := e.releases(s.client, p.namespace)
+		manifests, err := releases.Installed(ctx, p.name)
+		if err != nil {
+			return "", err
+		}
+		objects, err := s.client.Objects(p.namespace)
+		if err != nil {
+			return "", err
+		}
+		if err := restore.New(objects, manifests, false).Rewind(ctx); err != nil {
+			return "", clierr.Wrap(err, "restore the objects of "+p.name, fmt.Sprintf("labctl down %s, then labctl up %s", p.name, p.name))
+		}
+		_, err = releases.Apply(ctx, p.name, p.chart, imageValues(s.refs), release.ApplyOptions{Upgrade: true})
 		return "installed", clierr.Wrap(err, "upgrade "+p.name, fmt.Sprintf("labctl down %s, then labctl up %s", p.name, p.name))
 	}})
 }

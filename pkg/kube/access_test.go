@@ -13,8 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/clientcmd"
@@ -302,3 +304,19 @@ func TestLogs(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// TestNamespaceWithoutTheRightToMakeOne: a student uses the one that was made for
+// him, and is told where there is none.
+func TestNamespaceWithoutTheRightToMakeOne(t *testing.T) {
+	t.Parallel()
+	c, set := fakeClient(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "mine"}})
+	set.PrependReactor("create", "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "namespaces"}, "mine", errors.New("no"))
+	})
+	if created, err := c.EnsureNamespace(t.Context(), "mine", nil, nil); err != nil || created {
+		t.Errorf("his own: %v, %v", created, err)
+	}
+	if _, err := c.EnsureNamespace(t.Context(), "other", nil, nil); !apierrors.IsForbidden(err) {
+		t.Errorf("one that is not there: %v", err)
+	}
+}

@@ -6,9 +6,11 @@ import (
 
 // How long a trouble may last that often passes by itself.
 const (
-	graceShort     = 3 * time.Second  // what is nearly certain: a pod that is just going may still free memory
+	graceShort     = 3 * time.Second  // what is nearly certain
+	graceRoom      = 20 * time.Second // pods that are just going, as in a reset, free what they asked for once they have ended
 	gracePull      = 30 * time.Second // a registry that is just starting
 	graceConfig    = 10 * time.Second // a Secret that is just being made
+	graceStart     = 45 * time.Second // kubelet tries again after 10 and 20 seconds
 	gracePlacement = 30 * time.Second // a node that is just coming
 	graceVolume    = time.Minute      // a provisioner that tries again
 	// steady is how long a container without a readiness probe must run: it

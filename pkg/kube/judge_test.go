@@ -88,6 +88,14 @@ func crashing(restarts int32, reason string) func(*corev1.Pod) {
 	}
 }
 
+// unstarted is a container that the runtime could not start.
+func unstarted(restarts int32, message string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		crashing(restarts, "StartError")(p)
+		p.Status.ContainerStatuses[0].LastTerminationState.Terminated.Message = message
+	}
+}
+
 func event(p *corev1.Pod, at int, reason, message string) *corev1.Event {
 	return &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Name: reason + message, Namespace: "ns"},
@@ -125,6 +133,7 @@ func TestPodTrouble(t *testing.T) {
 		"not ready":          {pod: running(0), message: "runs, not ready"},
 		"probe":              {pod: running(0), events: [][2]string{{"Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"}}, message: "runs, not ready, readiness probe: 503"},
 		"first memory death": {pod: crashing(1, "OOMKilled"), now: true, later: true, id: idMemory, message: "memory limit of 64Mi"},
+		"machine too busy":   {pod: unstarted(2, "runc create failed: unable to freeze"), later: true, id: idCrash, message: "exit code 3: runc create failed: unable to freeze, restarted 2 times"},
 		"evicted":            {pod: func(p *corev1.Pod) { p.Status.Phase, p.Status.Reason = corev1.PodFailed, "Evicted" }, message: "waiting for pods"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,9 +190,12 @@ func TestCrashes(t *testing.T) {
 		want  bool // hopeless
 	}
 	for name, rounds := range map[string][]round{
-		"alone":  {{running(0), true, false}, {crashing(1, "Error"), true, false}, {running(1), true, false}, {crashing(2, "Error"), true, true}},
-		"amidst": {{crashing(2, "Error"), false, false}, {crashing(3, "Error"), false, false}, {crashing(4, "Error"), false, false}, {crashing(5, "Error"), false, true}},
-		"heals":  {{crashing(2, "Error"), false, false}, {crashing(2, "Error"), true, false}, {running(2), true, false}},
+		"alone":           {{running(0), true, false}, {crashing(1, "Error"), true, false}, {running(1), true, false}, {crashing(2, "Error"), true, true}},
+		"amidst":          {{crashing(2, "Error"), false, false}, {crashing(3, "Error"), false, false}, {crashing(4, "Error"), false, false}, {crashing(5, "Error"), false, true}},
+		"no such command": {{unstarted(1, "exec: x: executable file not found in $PATH"), true, false}, {unstarted(2, "exec: x: executable file not found in $PATH"), true, true}},
+		"did not start":   {{unstarted(1, "unable to freeze"), true, false}, {unstarted(2, "unable to freeze"), true, false}, {running(2), true, false}},
+		"died with node":  {{crashing(1, "Unknown"), true, false}, {crashing(2, "Unknown"), true, false}, {running(2), true, false}},
+		"heals":           {{crashing(2, "Error"), false, false}, {crashing(2, "Error"), true, false}, {running(2), true, false}},
 		"does not heal": {
 			{crashing(2, "Error"), false, false},
 			{crashing(2, "Error"), true, false},

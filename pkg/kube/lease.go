@@ -29,7 +29,8 @@ type Lease struct {
 
 // Hold takes a lease in the cluster and renews it until release is called, so
 // that users on different machines take turns. It waits for another holder until
-// ctx ends. release may be called more than once.
+// ctx ends. release may be called more than once; a lease that nobody took over
+// by then is deleted.
 func (c *Client) Hold(ctx context.Context, l Lease) (release func(), err error) {
 	// Without the right to use leases the wait would never end.
 	leases := c.Clientset.CoordinationV1().Leases(l.Namespace)
@@ -68,6 +69,7 @@ func (c *Client) Hold(ctx context.Context, l Lease) (release func(), err error) 
 	release = func() {
 		stop()
 		<-ended
+		c.dropLease(ctx, l)
 	}
 	select {
 	case <-held:
@@ -76,4 +78,18 @@ func (c *Client) Hold(ctx context.Context, l Lease) (release func(), err error) 
 		release()
 		return nil, fmt.Errorf("wait for lease %s: %w", l.Name, context.Cause(ctx))
 	}
+}
+
+// dropLease deletes a lease that nobody holds: a cluster that is not ours keeps
+// nothing of us. One that stays, because the cluster does not answer or somebody
+// took it in this moment, does no harm.
+func (c *Client) dropLease(ctx context.Context, l Lease) {
+	ctx, cancel := request(context.WithoutCancel(ctx))
+	defer cancel()
+	leases := c.Clientset.CoordinationV1().Leases(l.Namespace)
+	found, err := leases.Get(ctx, l.Name, metav1.GetOptions{})
+	if err != nil || found.Spec.HolderIdentity != nil && *found.Spec.HolderIdentity != "" {
+		return
+	}
+	_ = leases.Delete(ctx, l.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
@@ -41,6 +42,37 @@ func TestHold(t *testing.T) {
 		second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
 		if err != nil {
 			t.Fatal(err)
+		}
+		second()
+		if left, err := c.Clientset.CoordinationV1().Leases("n").List(t.Context(), metav1.ListOptions{}); err != nil || len(left.Items) > 0 {
+			t.Errorf("left behind: %v, %v", left.Items, err)
+		}
+	})
+}
+
+// TestHoldLeavesALeaseOfAnother: it was taken over before it could be deleted.
+func TestHoldLeavesALeaseOfAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &kube.Client{Clientset: fake.NewClientset()}
+		first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := make(chan func())
+		go func() {
+			second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
+			if err != nil {
+				t.Error(err)
+			}
+			taken <- second
+		}()
+		synctest.Wait()
+		first()
+		second := <-taken
+		first() // late
+		if _, err := c.Clientset.CoordinationV1().Leases("n").Get(t.Context(), "l", metav1.GetOptions{}); err != nil {
+			t.Errorf("the second holder's lease: %v", err)
 		}
 		second()
 	})

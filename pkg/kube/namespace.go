@@ -42,12 +42,17 @@ func (c *Client) EnsureNamespace(ctx context.Context, name string, labels, annot
 		if err == nil {
 			return true, nil
 		}
-		if !apierrors.IsAlreadyExists(err) {
+		// Who has rights in one namespace only is told that making it is forbidden,
+		// whether or not it is there.
+		if !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
 			return false, fmt.Errorf("make namespace %s: %w", name, err)
 		}
-		old, err := c.Namespace(ctx, name)
-		if err != nil {
-			return false, err
+		old, look := c.Namespace(ctx, name)
+		if look != nil {
+			return false, look
+		}
+		if old == nil && apierrors.IsForbidden(err) {
+			return false, fmt.Errorf("make namespace %s: %w", name, err)
 		}
 		if old != nil && old.DeletionTimestamp == nil {
 			return false, nil

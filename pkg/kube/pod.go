@@ -162,7 +162,7 @@ func (j *judge) unschedulable(p *corev1.Pod, message string, events []*corev1.Ev
 	}
 	grace := gracePlacement
 	if strings.Contains(message, "Insufficient") || strings.Contains(message, "Too many pods") {
-		grace = graceShort
+		grace = graceRoom
 	}
 	f.failed = j.lasts(string(p.UID)+"/unschedulable", grace)
 	return f
@@ -175,7 +175,7 @@ func (j *judge) container(p *corev1.Pod, cs corev1.ContainerStatus) (finding, bo
 		return finding{failed: true, reason: "OOMKilled", message: outOfMemory(p, cs.Name), id: idMemory}, true
 	}
 	if t := cs.State.Terminated; t != nil && cs.RestartCount > 0 && (t.ExitCode != 0 || p.Spec.RestartPolicy == corev1.RestartPolicyAlways && isMain(p, cs.Name)) {
-		return crashed(cs, t, "CrashLoopBackOff"), true // kubelet calls it so a moment later
+		return j.stopped(key, cs, t, "CrashLoopBackOff"), true // kubelet calls it so a moment later
 	}
 	w := cs.State.Waiting
 	if w == nil {
@@ -184,7 +184,7 @@ func (j *judge) container(p *corev1.Pod, cs corev1.ContainerStatus) (finding, bo
 	image := shortImage(cs.Image)
 	switch w.Reason {
 	case "CrashLoopBackOff", "RunContainerError":
-		return crashed(cs, cs.LastTerminationState.Terminated, w.Reason), true
+		return j.stopped(key, cs, cs.LastTerminationState.Terminated, w.Reason), true
 	case "InvalidImageName", "ErrImageNeverPull":
 		return finding{failed: true, reason: w.Reason, message: "image " + cs.Image + ": " + firstLine(w.Message), id: idImage}, true
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed":
@@ -203,12 +203,34 @@ func (j *judge) container(p *corev1.Pod, cs corev1.ContainerStatus) (finding, bo
 	return finding{}, false
 }
 
+// lastingStart matches what a runtime says of a container that can't ever start.
+var lastingStart = regexp.MustCompile(`(?i)not found|no such file|permission denied|exec format error|not a directory|is a directory|unable to find user`)
+
+// stopped tells of a container that ended. One that the runtime could not start,
+// for a reason that is not the container's own, did not crash: a busy machine
+// has that, above all when it starts all containers at once after a reboot.
+func (j *judge) stopped(key string, cs corev1.ContainerStatus, t *corev1.ContainerStateTerminated, reason string) finding {
+	f := crashed(cs, t, reason)
+	switch {
+	case t == nil:
+	case neverRan(t) && !lastingStart.MatchString(t.Message):
+		f.crash, f.failed = false, j.lasts(key+"start", graceStart)
+	case t.Reason == "Unknown": // it went down with its node
+		f.crash = false
+	}
+	return f
+}
+
+func neverRan(t *corev1.ContainerStateTerminated) bool {
+	return t.Reason == "StartError" || t.Reason == "ContainerCannotRun"
+}
+
 // crashed describes a container that ended and is started again and again.
 func crashed(cs corev1.ContainerStatus, t *corev1.ContainerStateTerminated, reason string) finding {
 	f := finding{crash: true, reason: reason, message: "restarted after a crash", id: idCrash}
 	if t != nil {
 		f.message = ended(cs.Name, t)
-		if t.Reason == "StartError" || t.Reason == "ContainerCannotRun" {
+		if neverRan(t) {
 			f.message += ": " + firstLine(t.Message)
 		}
 	}

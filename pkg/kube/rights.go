@@ -38,6 +38,25 @@ const maxReviews = 8
 // Require asks the API server whether the user has all rights, and lists those
 // that are missing in its error.
 func (c *Client) Require(ctx context.Context, rights []Right) error {
+	missing, err := c.missing(ctx, rights)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return &clierr.Error{
+		Err: fmt.Errorf("you lack %d of %d rights that are needed on this cluster", len(missing), len(rights)), ID: "rights",
+		Detail: strings.Join(missing, "\n"), Hint: "Ask the cluster's administrator for them, or use another context.",
+		Code: clierr.CodeUnfit,
+	}
+}
+
+// May says whether the user has all rights.
+func (c *Client) May(ctx context.Context, rights ...Right) (bool, error) {
+	missing, err := c.missing(ctx, rights)
+	return len(missing) == 0, err
+}
+
+// missing lists the rights that the user does not have.
+func (c *Client) missing(ctx context.Context, rights []Right) ([]string, error) {
 	ctx, cancel := request(ctx)
 	defer cancel()
 	denied := make([]bool, len(rights))
@@ -59,7 +78,7 @@ func (c *Client) Require(ctx context.Context, rights []Right) error {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	var missing []string
 	for i, r := range rights {
@@ -67,14 +86,7 @@ func (c *Client) Require(ctx context.Context, rights []Right) error {
 			missing = append(missing, r.String())
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return &clierr.Error{
-		Err: fmt.Errorf("you lack %d of %d rights that are needed on this cluster", len(missing), len(rights)), ID: "rights",
-		Detail: strings.Join(missing, "\n"), Hint: "Ask the cluster's administrator for them, or use another context.",
-		Code: clierr.CodeUnfit,
-	}
+	return missing, nil
 }
 
 // LabRights are what it takes to install and use a lab in a namespace, to reset
@@ -102,8 +114,8 @@ func LabRights(namespace string, makes bool) []Right {
 	add("networking.k8s.io", manage, "networkpolicies")
 	add("policy", manage, "poddisruptionbudgets")
 	add("autoscaling", manage, "horizontalpodautoscalers")
-	// Restarts, and pods that a learner makes by hand.
-	add("", "get list watch delete", "pods")
+	// Restarts, and pods that a learner or a check makes or annotates by hand.
+	add("", "get list watch create patch delete", "pods")
 	add("apps", "get list watch", "replicasets")
 	add("apps", "list watch", "daemonsets")
 	add("", "get list watch", "pods/log", "events", "endpoints")

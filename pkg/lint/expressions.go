@@ -107,7 +107,7 @@ func (r *run) passesOnNothing(ctx context.Context, field string, p *expr.Program
 	for name, w := range c.With {
 		vars[name] = nothing(w)
 	}
-	vars["lab"] = map[string]any{"namespace": "lab-" + r.lab.Metadata.Name, "seed": r.seed(), "calibration": 1.0}
+	vars["lab"] = map[string]any{"namespace": "lab-" + r.lab.Metadata.Name, "seed": r.seed()}
 	if ok, err := p.Bool(ctx, vars); err == nil && ok {
 		r.add("passes-when-empty", Error, field,
 			"holds where nothing is there, so the check passes on a fresh lab; ask for what must be there, or name in `after` what must pass first")

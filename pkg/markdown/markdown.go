@@ -6,8 +6,10 @@
 package markdown
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/yuin/goldmark"
@@ -24,7 +26,14 @@ const widest = 100
 
 // Render gives Markdown as text for a terminal of that width. Without colour it
 // holds no escape sequences.
+// Control characters of the source are left out: they would reach the terminal.
 func Render(source []byte, width int, color bool) string {
+	source = bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, source)
 	doc := goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough)).Parser().Parse(text.NewReader(source))
 	r := &renderer{source: source, color: color}
 	var b strings.Builder

@@ -61,3 +61,12 @@ func TestColorChangesNoText(t *testing.T) {
 		t.Errorf("plain:\n%s\ncolour:\n%s", plain, color)
 	}
 }
+
+// TestControlCharacters: a brief can't do anything to the terminal.
+func TestControlCharacters(t *testing.T) {
+	t.Parallel()
+	got := markdown.Render([]byte("a \x1b[2J\x1b]0;title\x07 b\r\n\tc \u009b31m d\n"), 80, false)
+	if strings.ContainsAny(got, "\x1b\x07\r\u009b") || !strings.Contains(got, "a [2J]0;title b") {
+		t.Errorf("got %q", got)
+	}
+}

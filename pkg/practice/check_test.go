@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"labctl.dev/labctl/pkg/check"
 	"labctl.dev/labctl/pkg/clierr"
@@ -337,5 +338,31 @@ func TestNext(t *testing.T) {
 	w.lab.Tasks = slices.Insert(w.lab.Tasks, 0, lab.Task{ID: "new", Checks: []lab.Check{{ID: "N", Points: 1}}})
 	if task, ok := Current(w.lab, record(t, p)); !ok || task.ID != "new" {
 		t.Errorf("at %+v", task)
+	}
+}
+
+// TestWritten: an old note is no note about this fault.
+func TestWritten(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 3, 1, 9, 0, 0, 500, time.UTC)
+	object := func(seconds ...int) *metav1.ObjectMeta {
+		o := &metav1.ObjectMeta{}
+		for _, s := range seconds {
+			o.ManagedFields = append(o.ManagedFields, metav1.ManagedFieldsEntry{Time: &metav1.Time{Time: since.Truncate(time.Second).Add(time.Duration(s) * time.Second)}})
+		}
+		return o
+	}
+	for name, tt := range map[string]struct {
+		o    *metav1.ObjectMeta
+		want bool
+	}{
+		"unknown":       {object(), false},
+		"before":        {object(-60, -1), false},
+		"same second":   {object(0), true},
+		"changed since": {object(-60, 5), true},
+	} {
+		if got := written(tt.o, since); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

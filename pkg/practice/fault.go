@@ -31,6 +31,9 @@ type FaultReport struct {
 	Detected time.Time `json:"detected,omitzero"`
 	Fixed    time.Time `json:"fixed,omitzero"`
 	Cause    string    `json:"cause,omitempty"`
+	// Settles is until when the fault may still show, where every check passes
+	// and none has seen it yet.
+	Settles time.Time `json:"settles,omitzero"`
 	// Note tells whether the root cause was written down.
 	Note   bool `json:"note"`
 	Earned int  `json:"earned"`
@@ -47,13 +50,17 @@ func settle(l *lab.Lab, r *progress.Record, results []check.Result, note bool, a
 	if !ok {
 		return nil // of another version of the lab
 	}
+	var settles time.Time
 	switch state := shows(f, results); {
 	case state == seen && d.Detected.IsZero():
 		d.Detected = at
 	case state == gone && (!d.Detected.IsZero() || at.Sub(d.Injected) >= settleAfter):
 		d.Fixed, d.Note = at, note
+	case state == gone:
+		settles = d.Injected.Add(settleAfter)
 	}
 	rep := faultReport(f, *d)
+	rep.Settles = settles
 	if !d.Fixed.IsZero() {
 		for _, s := range progress.Score(l, *r, nil).Faults {
 			if s.ID == f.ID {
@@ -110,12 +117,16 @@ func shows(f *lab.Fault, results []check.Result) sight {
 // read is no trouble: the note is a bonus.
 func (p *Practice) hasNote(ctx context.Context, s *session) bool {
 	r := s.store.Record()
-	if r.OpenFault() == nil || s.Client == nil {
+	d := r.OpenFault()
+	if d == nil || s.Client == nil {
 		return false
 	}
 	cm, err := s.Client.Clientset.CoreV1().ConfigMaps(s.Namespace).Get(ctx, noteConfigMap, metav1.GetOptions{})
 	if err != nil {
 		p.deps.Log.Debug("no root-cause note", "error", err)
+		return false
+	}
+	if !written(cm, d.Injected) {
 		return false
 	}
 	for _, text := range cm.Data {
@@ -124,4 +135,12 @@ func (p *Practice) hasNote(ctx context.Context, s *session) bool {
 		}
 	}
 	return false
+}
+
+// written tells whether somebody wrote to the object since then: the note of an
+// earlier fault explains nothing about this one. Kubernetes keeps whole seconds.
+func written(o metav1.Object, since time.Time) bool {
+	return slices.ContainsFunc(o.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
+		return f.Time != nil && !f.Time.Time.Before(since.Truncate(time.Second))
+	})
 }

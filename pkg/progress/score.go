@@ -111,6 +111,9 @@ func Apply(l *lab.Lab, r *Record, results []check.Result, at time.Time) {
 		if res.Status == check.StatusBlocked && slices.ContainsFunc(def.After, func(id string) bool { return troubled[id] }) {
 			continue // blocked by the grader's trouble, not by the learner's work
 		}
+		if res.Status == check.StatusBlocked && def.IsActive() && r.Checks[res.ID].Passing {
+			continue // what blocks it is red already, and nothing would ask an active check again once that is repaired
+		}
 		r.see(def, res, at)
 	}
 	for i := range l.Tasks {

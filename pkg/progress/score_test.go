@@ -318,3 +318,27 @@ func TestLongFindingsAreCut(t *testing.T) {
 		t.Errorf("kept %d bytes, evidence %v", len(last.Found), last.Evidence)
 	}
 }
+
+// TestBlockedActiveCheck: a check that perturbs the lab is not run again by
+// itself, so what blocked it for a while takes nothing from its pass.
+func TestBlockedActiveCheck(t *testing.T) {
+	t.Parallel()
+	l := &lab.Lab{Metadata: lab.Metadata{Name: "x"}, Tasks: []lab.Task{{ID: "t", Checks: []lab.Check{
+		{ID: "A", Points: 5}, {ID: "B", Points: 5, Active: "restarts it", After: []string{"A"}},
+	}}}}
+	r := progress.Record{Lab: "x"}
+	round := func(minute int, a, b check.Status) progress.TaskScore {
+		progress.Apply(l, &r, []check.Result{{ID: "A", Task: "t", Status: a}, {ID: "B", Task: "t", Status: b}}, after(minute))
+		return progress.Score(l, r, nil).Tasks[0]
+	}
+	round(0, check.StatusPass, check.StatusPass)
+	if s := round(1, check.StatusFail, check.StatusBlocked); !s.Regressed {
+		t.Errorf("while A fails: %+v", s)
+	}
+	if s := round(2, check.StatusPass, check.StatusSkipped); s.Regressed || s.Now != 10 {
+		t.Errorf("once A passes again: %+v", s)
+	}
+	if s := round(3, check.StatusPass, check.StatusFail); !s.Regressed {
+		t.Errorf("when B itself fails: %+v", s)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"regexp"
@@ -121,10 +122,16 @@ func (l *chartLoader) dependency(d *helmchart.Dependency, parents []string) (*so
 	return s, nil
 }
 
+// maxChart bounds all files of a chart together; Helm's own bound for one file
+// holds as well. A release is kept in a Secret, which is smaller still.
+const maxChart = 20 << 20
+
 // readFiles reads a chart's own files. It leaves out charts/ and Chart.lock,
-// which `helm dependency build` writes, and hidden files.
+// which `helm dependency build` writes, and hidden files. What is no ordinary
+// file is an error: reading a pipe would never end.
 func readFiles(fsys fs.FS, dir string) ([]*loader.BufferedFile, error) {
 	var files []*loader.BufferedFile
+	total := 0
 	err := fs.WalkDir(fsys, dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -136,14 +143,41 @@ func readFiles(fsys fs.FS, dir string) ([]*loader.BufferedFile, error) {
 		case d.IsDir(), name == "Chart.lock", strings.HasPrefix(path.Base(name), "."):
 			return nil
 		}
-		data, err := fs.ReadFile(fsys, p)
+		data, err := readFile(fsys, p)
 		if err != nil {
 			return err
+		}
+		if total += len(data); total > maxChart {
+			return fmt.Errorf("%s: the files of the chart are larger than %d MiB in all", dir, maxChart>>20)
 		}
 		files = append(files, &loader.BufferedFile{Name: name, Data: data})
 		return nil
 	})
 	return files, err
+}
+
+func readFile(fsys fs.FS, p string) ([]byte, error) {
+	// Links are followed here as everywhere, but not to a device or a pipe.
+	info, err := fs.Stat(fsys, p)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no ordinary file", p)
+	}
+	f, err := fsys.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, loader.MaxDecompressedFileSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > loader.MaxDecompressedFileSize {
+		return nil, fmt.Errorf("%s is larger than %d MiB", p, loader.MaxDecompressedFileSize>>20)
+	}
+	return data, nil
 }
 
 // fresh gives a Helm chart that the caller may change.

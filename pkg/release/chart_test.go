@@ -1,9 +1,12 @@
 package release
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"helm.sh/helm/v3/pkg/chart/loader"
 )
 
 // file makes a map entry.
@@ -57,6 +60,44 @@ func TestLoadErrors(t *testing.T) {
 			}
 			_, err := Load(tt.charts, lab, "chart")
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestLoadBounds: what a directory holds is read with bounds, and pipes not at all.
+func TestLoadBounds(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		add  func(lab fstest.MapFS)
+		want string
+	}{
+		"a large file": {
+			func(lab fstest.MapFS) {
+				lab["chart/values.yaml"] = &fstest.MapFile{Data: make([]byte, loader.MaxDecompressedFileSize+1)}
+			},
+			"chart/values.yaml is larger than 5 MiB",
+		},
+		"many files": {
+			func(lab fstest.MapFS) {
+				for _, name := range []string{"a", "b", "c", "d", "e"} {
+					lab["chart/files/"+name] = &fstest.MapFile{Data: make([]byte, loader.MaxDecompressedFileSize)}
+				}
+			},
+			"larger than 20 MiB in all",
+		},
+		"a pipe": {
+			func(lab fstest.MapFS) { lab["chart/values.yaml"] = &fstest.MapFile{Mode: fs.ModeNamedPipe} },
+			"chart/values.yaml is no ordinary file",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := fstest.MapFS{"chart/Chart.yaml": chartYAML("demo")}
+			tt.add(lab)
+			if _, err := Load(fstest.MapFS{}, lab, "chart"); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
 		})

@@ -2,6 +2,7 @@ package release_test
 
 import (
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 
@@ -33,7 +34,8 @@ func chartValues(name string) release.Values {
 	v := release.Values{"global": map[string]any{"images": map[string]string{
 		"postgres": "registry.labctl/postgres:1", "objectstore": "registry.labctl/objectstore:1",
 		"mlflow": "registry.labctl/mlflow:1", "model-server": "registry.labctl/model-server:1",
-		"workbench": "registry.labctl/workbench:1",
+		"workbench": "registry.labctl/workbench:1", "gateway": "registry.labctl/gateway:1",
+		"monitoring": "registry.labctl/monitoring:1", "workbench-monitoring": "registry.labctl/workbench-monitoring:1",
 	}}}
 	switch name {
 	case "postgres":
@@ -84,6 +86,35 @@ func TestComponentCharts(t *testing.T) {
 	}
 }
 
+// TestComponentChartVariants renders what labs set apart from the defaults.
+func TestComponentChartVariants(t *testing.T) {
+	t.Parallel()
+	off := map[string]any{"enabled": false}
+	tests := map[string]struct {
+		chart  string
+		values release.Values
+	}{
+		"workbench-monitoring": {"workbench", release.Values{"image": "workbench-monitoring", "rights": map[string]any{
+			"pods": true, "services": true, "deployments": true, "cronjobs": true, "scaling": true, "quotas": true,
+		}}},
+		"monitoring-prometheus": {"monitoring", release.Values{"alertmanager": off, "pushgateway": off, "pager": off}},
+		"monitoring-routes":     {"monitoring", release.Values{"alertmanager": map[string]any{"config": "route: {receiver: night}\n"}}},
+		"gateway-routes":        {"gateway", release.Values{"replicas": 2, "routes": "# one line\nglobal\n"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			values := chartValues(tt.chart)
+			maps.Copy(values, tt.values)
+			got, err := render(t, tt.chart, values).YAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.Equal(t, got, "charts/variants/"+name+".yaml")
+		})
+	}
+}
+
 func TestGeneratedSecrets(t *testing.T) {
 	t.Parallel()
 	secret := func(values release.Values) string {
@@ -120,6 +151,9 @@ func TestBadValues(t *testing.T) {
 		"wrong enum":    {"mlflow", release.Values{"schema": "maybe"}, "create"},
 		"bad size":      {"postgres", release.Values{"storage": map[string]any{"size": "big"}}, "size"},
 		"bad database":  {"postgres", release.Values{"databases": []string{"a; drop"}}, "databases"},
+		"bad weight":    {"gateway", release.Values{"canary": map[string]any{"weight": 300}}, "weight"},
+		"bad right":     {"workbench", release.Values{"rights": map[string]any{"secrets": true}}, "secrets"},
+		"bad rules":     {"monitoring", release.Values{"prometheus": map[string]any{"rules": []string{"alerts"}}}, "rules"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

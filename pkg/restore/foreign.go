@@ -95,12 +95,38 @@ func (c census) root(i kube.Item) (root kube.Item, known bool) {
 	return i, false
 }
 
+// madeJob gives the Job that an object is or hangs on, if that was made of a
+// CronJob.
+func (c census) madeJob(i kube.Item) (job kube.Item, ok bool) {
+	for range maxOwners {
+		owner, known := c.byUID[i.Owner]
+		if i.Owner == "" || !known {
+			return i, false
+		}
+		if i.GroupKind() == kindJob {
+			return i, true
+		}
+		i = owner
+	}
+	return i, false
+}
+
 // foreign gives what somebody else made after the installation: owners and
-// what hangs on them, but not the pods, which come last.
+// what hangs on them, but not the pods, which come last. A Job that was made of a
+// CronJob of the release, by its clock or by hand, is such a thing too: it is
+// what has happened in the lab, and its name must be free again.
 func (c census) foreign() (objects, pods []kube.Item) {
 	for _, i := range c.byUID {
 		root, known := c.root(i)
-		if !known || c.release[itemKey(root)] || staysAlways(root) || skipped(root.GroupKind()) || skipped(i.GroupKind()) || !root.Created.After(c.since) {
+		if !known || staysAlways(root) || skipped(root.GroupKind()) || skipped(i.GroupKind()) {
+			continue
+		}
+		if c.release[itemKey(root)] {
+			if root, known = c.madeJob(i); !known {
+				continue
+			}
+		}
+		if !root.Created.After(c.since) {
 			continue
 		}
 		if i.GroupKind() == kindPod {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
@@ -171,18 +172,25 @@ func TestForeign(t *testing.T) {
 		item("batch/v1", "Job", "cron-1", 5, "cron", nil),
 		item("v1", "Pod", "cron-1-x", 5, "cron-1", nil),
 		item("v1", "Pod", "orphan", 5, "", nil),
+
+		item("batch/v1", "CronJob", "retrain", 2, "", nil),
+		item("batch/v1", "Job", "retrain-by-hand", 5, "retrain", nil),
+		item("v1", "Pod", "retrain-by-hand-x", 5, "retrain-by-hand", nil),
+		item("batch/v1", "CronJob", "of-the-instructor", 5, "", map[string]string{KeepLabel: "true"}),
+		item("batch/v1", "Job", "of-the-instructor-1", 5, "of-the-instructor", nil),
 	}
-	c := newCensus(items, map[Key]bool{{kindDeployment, "mlflow"}: true, {kindJob, "seed"}: true})
+	release := map[Key]bool{{kindDeployment, "mlflow"}: true, {kindJob, "seed"}: true, {schema.GroupKind{Group: "batch", Kind: "CronJob"}, "retrain"}: true}
+	c := newCensus(items, release)
 	objects, pods := c.foreign()
 	var names []string
 	for _, i := range slices.Concat(objects, pods) {
 		names = append(names, i.String())
 	}
 	slices.Sort(names)
-	if diff := cmp.Diff([]string{"CronJob/cron", "Job/cron-1", "Pod/cron-1-x", "Pod/orphan", "Service/service-of-mine"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"CronJob/cron", "Job/cron-1", "Job/retrain-by-hand", "Pod/cron-1-x", "Pod/orphan", "Pod/retrain-by-hand-x", "Service/service-of-mine"}, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(pods) != 2 {
+	if len(pods) != 3 {
 		t.Errorf("pods %v", pods)
 	}
 	if got := c.podsOf(Key{kindDeployment, "mlflow"}); len(got) != 1 || got[0].Name != "mlflow-1-x" {

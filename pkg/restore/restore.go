@@ -51,7 +51,7 @@ const (
 )
 
 // Restorer restores one namespace. Its methods are called in this order: Clean,
-// Objects, Seed, and when the seed has ended, Late.
+// Objects, Seed, and when the seed has ended, Late. Rewind stands alone.
 type Restorer struct {
 	objects   Objects
 	manifests []*Object
@@ -183,6 +183,13 @@ func (r *Restorer) Objects(ctx context.Context) ([]string, error) {
 		}
 	}
 	return r.names(), r.restart(ctx, c, restart)
+}
+
+// Rewind brings back every object of the release but Jobs, and restarts nothing.
+// It is for an upgrade that comes next: Helm merges the old manifest, the new
+// one and what is there, and what somebody changed can make what comes of it invalid.
+func (r *Restorer) Rewind(ctx context.Context) error {
+	return r.put(ctx, slices.DeleteFunc(slices.Clone(r.manifests), func(m *Object) bool { return keyOf(m).GroupKind == kindJob }))
 }
 
 // Seed runs the Jobs of the release again, those with the seed label to start

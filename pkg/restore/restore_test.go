@@ -182,6 +182,27 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// TestRewind: before an upgrade nothing is as somebody changed it, late
+// workloads too; what was added and the Jobs stay, and nothing is restarted.
+func TestRewind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := installed(func(o map[string]*Object) {
+			set(o["deployment/predictor"], "x", "spec", "template", "spec", "nodeName")
+			set(o["job/seed"], "x", "spec", "template", "spec", "nodeName")
+			delete(o, "service/mlflow")
+			o["1"] = born(object("v1", "ConfigMap", "mine", nil), 2)
+		})
+		if err := New(n, release(), false).Rewind(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"create service/mlflow", "replace deployment/predictor"}
+		if diff := cmp.Diff(want, n.log("create", "replace", "delete", "kill")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 // TestKills: pods of what is thrown away get a second, and go after their
 // owners, which would make new ones.
 func TestKills(t *testing.T) {

@@ -11,11 +11,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"labctl.dev/labctl/pkg/catalog"
 	"labctl.dev/labctl/pkg/check"
 	"labctl.dev/labctl/pkg/check/probe"
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/drill"
 	"labctl.dev/labctl/pkg/engine"
+	"labctl.dev/labctl/pkg/internal/near"
 	"labctl.dev/labctl/pkg/lab"
 	"labctl.dev/labctl/pkg/progress"
 	"labctl.dev/labctl/pkg/state"
@@ -30,9 +32,15 @@ type Engine interface {
 	Reset(ctx context.Context, o engine.ResetOptions, sink ui.Sink) (*engine.ResetResult, error)
 }
 
+// Labs are the labs that there are; *catalog.Catalog is one.
+type Labs interface {
+	Get(name string) (catalog.Entry, error)
+}
+
 // Deps are what a Prover works with.
 type Deps struct {
 	Engine Engine
+	Labs   Labs
 	// State has the histories of learners.
 	State *state.Dir
 }
@@ -47,7 +55,7 @@ func New(d Deps) *Prover { return &Prover{d} }
 type Options struct {
 	Labs   []string
 	Target engine.Target
-	Kinds  []Kind
+	States Selection
 	// Keep leaves labs up that the proof brought up.
 	Keep bool
 	// Parallel is how many labs are proven side by side.
@@ -68,6 +76,9 @@ type Report struct {
 // found: down, or up and fresh. A lab whose proof could not be ended does not
 // end those of the others.
 func (p *Prover) Run(ctx context.Context, o Options, sink ui.Sink) (*Report, error) {
+	if err := p.known(o); err != nil {
+		return nil, err
+	}
 	begin := time.Now()
 	rep := &Report{OK: true, Labs: make([]*Proof, len(o.Labs))}
 	failed := make([]error, len(o.Labs))
@@ -91,6 +102,24 @@ func (p *Prover) Run(ctx context.Context, o Options, sink ui.Sink) (*Report, err
 		return rep, clierr.Wrap(cause, "prove "+strings.Join(o.Labs, ", "), "a lab may be in the middle of a state: labctl reset <lab>, or labctl down <lab>")
 	}
 	return rep, errors.Join(failed...)
+}
+
+// known makes sure that the states which are picked by name exist, before any
+// lab is brought up for them.
+func (p *Prover) known(o Options) error {
+	if len(o.States.Names) == 0 {
+		return nil
+	}
+	for _, name := range o.Labs {
+		e, err := p.Labs.Get(name)
+		if err != nil {
+			return err
+		}
+		if state, known := o.States.missing(e.Lab); state != "" {
+			return clierr.Usage("its states: "+strings.Join(known, ", "), "%s has no state %q%s", name, state, near.Hint(state, known))
+		}
+	}
+	return nil
 }
 
 // one proves one lab.
@@ -118,7 +147,7 @@ func (p *Prover) one(ctx context.Context, name string, o Options, left *atomic.I
 			return proof, err
 		}
 	}
-	proof, err = Prove(ctx, s.Lab, b, b.mutant, o.Kinds, sink)
+	proof, err = Prove(ctx, s.Lab, b, b.mutant, o.States, sink)
 	switch {
 	case err != nil, up.Changed && o.Keep:
 		return proof, err

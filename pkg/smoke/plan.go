@@ -12,7 +12,7 @@ import (
 	"labctl.dev/labctl/pkg/lab"
 )
 
-// Kind is a kind of states, by which an author picks some of them.
+// Kind is a kind of states.
 type Kind string
 
 // The kinds of states, in the order of the proof. A lab is walked once: on the
@@ -32,6 +32,43 @@ const (
 // Kinds lists the kinds of states.
 func Kinds() []Kind {
 	return []Kind{Fresh, NearMiss, Alternative, Solved, Twice, Fault, Reset, Mutation}
+}
+
+// Selection picks states, by their kinds and by their names; an empty one picks
+// all. A fault and its fix are picked together.
+type Selection struct {
+	Kinds []Kind
+	Names []string
+}
+
+// Complete tells whether every state is picked.
+func (s Selection) Complete() bool {
+	return len(s.Kinds)+len(s.Names) == 0 ||
+		!slices.ContainsFunc(Kinds(), func(k Kind) bool { return !slices.Contains(s.Kinds, k) })
+}
+
+func (s Selection) has(k Kind, name string) bool {
+	return s.Complete() || slices.Contains(s.Kinds, k) || slices.Contains(s.Names, name)
+}
+
+// walks tells whether any of the states lies behind the solutions.
+func (s Selection) walks() bool {
+	return s.Complete() || len(s.Names) > 0 ||
+		slices.ContainsFunc(s.Kinds, func(k Kind) bool { return k != Fresh && k != Reset })
+}
+
+// missing gives a name that no stage of the whole proof has, if there is one,
+// and the names that the stages have.
+func (s Selection) missing(l *lab.Lab) (name string, known []string) {
+	for _, st := range Plan(l, Selection{}) {
+		known = append(known, st.Name)
+	}
+	for _, n := range s.Names {
+		if !slices.Contains(known, n) {
+			return n, known
+		}
+	}
+	return "", known
 }
 
 // Want is what a check must come to in a state.
@@ -79,10 +116,10 @@ type Stage struct {
 	Back []lab.Step
 }
 
-// Plan gives the stages of a lab's proof. kinds chooses among them; what they
-// need to be reached is done, but not judged.
-func Plan(l *lab.Lab, kinds []Kind) []Stage {
-	p := planner{lab: l, kinds: kinds}
+// Plan gives the stages of a lab's proof that are picked. What they need to be
+// reached is done, but not judged.
+func Plan(l *lab.Lab, pick Selection) []Stage {
+	p := planner{lab: l, pick: pick}
 	p.add(Stage{Name: "fresh", Kind: Fresh, Reset: true, Wants: p.all(NotPass), Settles: true})
 	for k := range l.Tasks {
 		p.task(k)
@@ -98,15 +135,13 @@ func Plan(l *lab.Lab, kinds []Kind) []Stage {
 
 type planner struct {
 	lab    *lab.Lab
-	kinds  []Kind
+	pick   Selection
 	stages []Stage
 }
 
-func (p *planner) wanted(k Kind) bool { return slices.Contains(p.kinds, k) }
-
-// add takes a stage when its kind was asked for.
+// add takes a stage when it is picked.
 func (p *planner) add(s Stage) {
-	if p.wanted(s.Kind) {
+	if p.pick.has(s.Kind, s.Name) {
 		p.stages = append(p.stages, s)
 	}
 }
@@ -114,7 +149,7 @@ func (p *planner) add(s Stage) {
 // task walks one task: from the lab solved up to the task before to the lab
 // solved up to this one.
 func (p *planner) task(k int) {
-	if !p.walks() {
+	if !p.pick.walks() {
 		return
 	}
 	t := &p.lab.Tasks[k]
@@ -139,11 +174,6 @@ func (p *planner) task(k int) {
 		p.add(s)
 	}
 	p.stages = append(p.stages, p.solved(k))
-}
-
-// walks tells whether any state that was asked for lies behind the solutions.
-func (p *planner) walks() bool {
-	return slices.ContainsFunc(p.kinds, func(k Kind) bool { return k != Fresh && k != Reset })
 }
 
 // later loosens what is asked of the tasks after k: some of their checks hold
@@ -177,7 +207,7 @@ func (p *planner) solved(k int) Stage {
 			return !c.Latch || slices.ContainsFunc(t.Checks, func(o lab.Check) bool { return o.ID == c.ID })
 		})
 	}
-	if !p.wanted(Solved) {
+	if !p.pick.has(Solved, s.Name) {
 		for id := range s.Wants {
 			s.Wants[id] = Any
 		}
@@ -270,8 +300,11 @@ func (p *planner) fault(f *lab.Fault) {
 	mark(s.Wants, f.MayFail, Any)
 	mark(s.Wants, f.MustPass, Pass)
 	mark(s.Wants, f.Fails, Fail)
-	p.add(s)
-	p.add(Stage{Name: "fixed/" + f.ID, Kind: Fault, Steps: f.Fix, Again: true, Wants: p.all(Pass)})
+	fixed := Stage{Name: "fixed/" + f.ID, Kind: Fault, Steps: f.Fix, Again: true, Wants: p.all(Pass)}
+	// One without the other proves nothing, or leaves the fault in the lab.
+	if p.pick.has(Fault, s.Name) || p.pick.has(Fault, fixed.Name) {
+		p.stages = append(p.stages, s, fixed)
+	}
 }
 
 func mark(wants map[string]Want, ids []string, w Want) {

@@ -51,19 +51,45 @@ func demo() *lab.Lab {
 
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	for name, kinds := range map[string][]Kind{
-		"all":                 Kinds(),
-		"fresh-solved-faults": {Fresh, Solved, Fault},
-		"fresh":               {Fresh},
-		"faults":              {Fault},
+	for name, pick := range map[string]Selection{
+		"all":                 {},
+		"fresh-solved-faults": {Kinds: []Kind{Fresh, Solved, Fault}},
+		"fresh":               {Kinds: []Kind{Fresh}},
+		"faults":              {Kinds: []Kind{Fault}},
+		"names":               {Kinds: []Kind{Fresh}, Names: []string{"near-miss/vague", "fixed/storm"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b strings.Builder
-			for _, s := range Plan(demo(), kinds) {
+			for _, s := range Plan(demo(), pick) {
 				write(&b, s)
 			}
 			golden.Equal(t, []byte(b.String()), "plan/"+name+".txt")
+		})
+	}
+}
+
+func TestSelection(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		pick     Selection
+		complete bool
+		missing  string
+	}{
+		"nothing is all": {complete: true},
+		"every kind":     {pick: Selection{Kinds: Kinds()}, complete: true},
+		"a kind":         {pick: Selection{Kinds: []Kind{Fresh}}},
+		"a name":         {pick: Selection{Names: []string{"fault/storm"}}},
+		"unknown name":   {pick: Selection{Names: []string{"fault/storm", "fault/strom"}}, missing: "fault/strom"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := tt.pick.Complete(); got != tt.complete {
+				t.Errorf("complete %v, want %v", got, tt.complete)
+			}
+			if got, known := tt.pick.missing(demo()); got != tt.missing || !slices.Contains(known, "fixed/storm") {
+				t.Errorf("missing %q of %v, want %q", got, known, tt.missing)
+			}
 		})
 	}
 }

@@ -59,16 +59,16 @@ type prover struct {
 	records []Record
 }
 
-// Prove works through the states of those kinds. The error is that of a proof
+// Prove works through the states that are picked. The error is that of a proof
 // that could not be ended; a lab that is not sound is no error but a Proof
 // that is not OK. mutant judges with every expectation set to true.
-func Prove(ctx context.Context, l *lab.Lab, bench Lab, mutant Judge, kinds []Kind, sink ui.Sink) (*Proof, error) {
+func Prove(ctx context.Context, l *lab.Lab, bench Lab, mutant Judge, pick Selection, sink ui.Sink) (*Proof, error) {
 	p := &prover{
 		lab: l, bench: bench, sink: sink, now: time.Now, proof: &Proof{Lab: l.Metadata.Name, OK: true, States: []State{}},
 		current: map[string]check.Status{}, latched: map[string]check.Result{}, found: map[string]map[string]string{},
 	}
 	begin := p.now()
-	for _, s := range Plan(l, kinds) {
+	for _, s := range Plan(l, pick) {
 		reached, err := p.stage(ctx, &s)
 		if err != nil {
 			return p.proof, err
@@ -79,7 +79,7 @@ func Prove(ctx context.Context, l *lab.Lab, bench Lab, mutant Judge, kinds []Kin
 			break
 		}
 	}
-	if p.proof.OK && !slices.ContainsFunc(Kinds(), func(k Kind) bool { return !slices.Contains(kinds, k) }) {
+	if p.proof.OK && pick.Complete() {
 		// A proof with holes says nothing about what it would have seen.
 		p.mutate(mutant)
 	}

@@ -113,7 +113,7 @@ func (always) Judge(c *lab.Check, _ map[string]map[string]any) check.Result {
 
 func prove(t *testing.T, b *toy) *Proof {
 	t.Helper()
-	p, err := Prove(t.Context(), b.lab, b, always{}, Kinds(), ui.Discard())
+	p, err := Prove(t.Context(), b.lab, b, always{}, Selection{}, ui.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestSurvivors(t *testing.T) {
 func TestIncompleteProofSaysNothingOfMutants(t *testing.T) {
 	t.Parallel()
 	b := newToy()
-	p, err := Prove(t.Context(), b.lab, b, always{}, []Kind{Fresh, Solved, Mutation}, ui.Discard())
+	p, err := Prove(t.Context(), b.lab, b, always{}, Selection{Kinds: []Kind{Fresh, Solved, Mutation}}, ui.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ const (
 )
 
 // Scope says which variables an expression may use. Those of Kind are at top
-// level, and `lab` {namespace, seed, calibration} always is.
+// level, and `lab` {namespace, seed} always is.
 type Scope struct {
 	// Kind is the kind of the check's own probe, one of lab.ProbeKinds.
 	Kind string

@@ -36,7 +36,7 @@ func shapes() map[string]fields {
 func (s Scope) types() map[string]fields {
 	all := shapes()
 	all["series"] = fields{"labels": cel.MapType(cel.StringType, cel.StringType), "value": cel.DynType, "timestamp": cel.DoubleType}
-	all["lab"] = fields{"namespace": cel.StringType, "seed": cel.IntType, "calibration": cel.DoubleType}
+	all["lab"] = fields{"namespace": cel.StringType, "seed": cel.IntType}
 	values := fields{}
 	for _, name := range s.Values {
 		values[name] = cel.DynType

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"labctl.dev/labctl/pkg/check"
 	"labctl.dev/labctl/pkg/cmdutil"
@@ -140,6 +141,9 @@ func (t texter) fault(p *ui.Printer, f *practice.FaultReport) {
 		return
 	case f.Fixed.IsZero():
 		t.line(p, t.style.Warn("Fault in progress:")+" ", 2, f.Story)
+		if !f.Settles.IsZero() {
+			t.line(p, "  ", 2, "Everything passes, but a fault may take a moment to show: check again at "+f.Settles.Local().Format(time.TimeOnly)+".")
+		}
 		p.Linef("")
 		return
 	}

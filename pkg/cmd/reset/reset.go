@@ -42,7 +42,8 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 		Long: heredoc.Doc(`
 			Bring a lab back to how it was when it had just come up, in seconds: what you
 			added goes, what you removed or changed comes back, and the data is seeded
-			anew. Your points and hints so far become history, and a new count begins.
+			anew. Your points and hints so far become history, and a new count begins. On a
+			terminal it asks first; a script is not asked.
 
 			A labctl that carries a newer version of the lab installs it by that. A reset
 			that was cut off shows in "labctl status"; the same command goes on with it.

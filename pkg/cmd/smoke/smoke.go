@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,12 +68,15 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 			back to its beginning, before and afterwards: the work in it is lost, so a lab
 			with work in it asks for --yes.
 
-			States: %s.
+			Kinds of states: %s.
+			A single state is picked by its name, such as near-miss/<id>, alternative/<id>,
+			solved/<task> or fault/<id>; what it needs is done, but not judged.
 		`, strings.Join(kindNames(), ", ")),
 		Example: heredoc.Doc(`
 			labctl smoke model-registry
 			labctl smoke --all --junit smoke.xml
 			labctl smoke model-registry --states fresh,solved,faults
+			labctl smoke model-registry --states fault/alias-moved
 		`),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.All == (len(args) > 0) {
@@ -86,7 +90,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Smoke.Labs = args
 			var err error
-			if o.Smoke.Kinds, err = kinds(states); err != nil {
+			if o.Smoke.States, err = selection(states); err != nil {
 				return err
 			}
 			if o.Smoke.Parallel < 1 {
@@ -100,7 +104,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 	}
 	fs := cmd.Flags()
 	fs.BoolVar(&o.All, "all", false, "prove every lab")
-	fs.StringSliceVar(&states, "states", nil, "prove only these kinds of states (default all)")
+	fs.StringSliceVar(&states, "states", nil, "prove only these states, by kind or name (default all)")
 	fs.IntVar(&o.Smoke.Parallel, "parallel", 1, "prove that many labs side by side")
 	fs.BoolVar(&o.Smoke.Keep, "keep", false, "leave labs up that the proof brought up")
 	fs.BoolVarP(&o.Smoke.Discard, "yes", "y", false, "throw the work in labs that are up away without asking")
@@ -119,24 +123,19 @@ func kindNames() []string {
 	return names
 }
 
-// kinds turns the values of --states into kinds; none means all.
-func kinds(states []string) ([]smoke.Kind, error) {
-	if len(states) == 0 {
-		return smoke.Kinds(), nil
-	}
-	known := map[string]smoke.Kind{}
-	for _, k := range smoke.Kinds() {
-		known[string(k)] = k
-	}
-	var list []smoke.Kind
+// selection turns the values of --states into what they pick.
+func selection(states []string) (pick smoke.Selection, err error) {
 	for _, s := range states {
-		k, ok := known[s]
-		if !ok {
-			return nil, clierr.Usage("the states are: "+strings.Join(kindNames(), ", "), "--states: there is no %q%s", s, near.Hint(s, kindNames()))
+		switch {
+		case slices.Contains(kindNames(), s):
+			pick.Kinds = append(pick.Kinds, smoke.Kind(s))
+		case strings.Contains(s, "/"):
+			pick.Names = append(pick.Names, s)
+		default:
+			return pick, clierr.Usage("the kinds of states are: "+strings.Join(kindNames(), ", "), "--states: there is no %q%s", s, near.Hint(s, kindNames()))
 		}
-		list = append(list, k)
 	}
-	return list, nil
+	return pick, nil
 }
 
 func run(ctx context.Context, o *Options) (err error) {

@@ -35,11 +35,11 @@ func TestArguments(t *testing.T) {
 		want given
 		code int
 	}{
-		"a lab": {args: []string{"x"}, want: given{Smoke: smoke.Options{Labs: []string{"x"}, Kinds: smoke.Kinds(), Parallel: 1}, Output: ui.Text}},
+		"a lab": {args: []string{"x"}, want: given{Smoke: smoke.Options{Labs: []string{"x"}, Parallel: 1}, Output: ui.Text}},
 		"everything": {
-			args: []string{"--all", "--states", "fresh,faults", "--parallel", "2", "--keep", "--yes", "--junit", "f.xml", "-o", "json", "--context", "c"},
+			args: []string{"--all", "--states", "fresh,faults,solved/pin", "--parallel", "2", "--keep", "--yes", "--junit", "f.xml", "-o", "json", "--context", "c"},
 			want: given{
-				Smoke: smoke.Options{Kinds: []smoke.Kind{smoke.Fresh, smoke.Fault}, Parallel: 2, Keep: true, Discard: true, Target: engine.Target{Context: "c"}},
+				Smoke: smoke.Options{States: smoke.Selection{Kinds: []smoke.Kind{smoke.Fresh, smoke.Fault}, Names: []string{"solved/pin"}}, Parallel: 2, Keep: true, Discard: true, Target: engine.Target{Context: "c"}},
 				All:   true, JUnit: "f.xml", Output: ui.JSON,
 			},
 		},

@@ -53,6 +53,7 @@ func TestExistingCluster(t *testing.T) {
 		t.Errorf("down left the namespace that up made:\n%s", namespaces)
 	}
 	m.keepsForeignNamespace(t, kubeconfig, registry)
+	m.provesAsStudent(t, kubeconfig, registry)
 }
 
 // keepsForeignNamespace: a namespace that was there before stays.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -73,8 +74,17 @@ func (m *machine) run(t *testing.T, args ...string) result {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("labctl %s: %v", strings.Join(args, " "), err)
 	}
-	t.Logf("labctl %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.stderr, r.stdout)
+	t.Logf("labctl %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.stderr, clip(r.stdout))
 	return r
+}
+
+// clip shortens a document for the log: that of a proof has a megabyte.
+func clip(s string) string {
+	const most = 8 << 10
+	if len(s) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s\n… (%d bytes in all)", s[:most], len(s))
 }
 
 // ok runs labctl and wants success.

@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"encoding/xml"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +24,7 @@ type proof struct {
 	Labs []struct {
 		Lab    string
 		OK     bool
+		Error  string
 		States []struct {
 			Name, Problem string
 			OK            bool
@@ -34,31 +37,63 @@ type proof struct {
 	}
 }
 
-// TestProof proves the lab on a real cluster: each state of it, twice where the
-// proof says so, and that the proof sees checks which always pass.
+// unsound lists what is not as it must be, a line each. The whole document is in
+// the log; this is for the last lines, which are all that some see.
+func (p *proof) unsound() string {
+	var lines []string
+	for _, l := range p.Labs {
+		if l.Error != "" {
+			lines = append(lines, l.Lab+": "+l.Error)
+		}
+		for _, s := range l.States {
+			if s.Problem != "" {
+				lines = append(lines, l.Lab+", "+s.Name+": "+s.Problem)
+			}
+			for _, c := range s.Cases {
+				if !c.OK {
+					lines = append(lines, l.Lab+", "+s.Name+", "+c.Check+": "+c.Problem)
+				}
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Which labs are proven in which states: by default the first one, in all of them.
+const (
+	proofLabsEnv   = "LABCTL_E2E_LABS"
+	proofStatesEnv = "LABCTL_E2E_STATES"
+)
+
+// TestProof proves labs on one real cluster, and wants the proof to see checks
+// which always pass.
 func TestProof(t *testing.T) {
 	m := newMachine(t)
 	t.Cleanup(func() { m.run(t, "down", "--all") })
-	m.ok(t, "lint", labName)
-	m.ok(t, "up", labName)
-
-	t.Run("the lab is sound", func(t *testing.T) {
+	for _, name := range labNames(t) {
+		m.ok(t, "lint", name)
+	}
+	names, states := asked(t, proofLabsEnv, proofStatesEnv, "")
+	t.Run("the labs are sound", func(t *testing.T) {
 		report := filepath.Join(t.TempDir(), "smoke.xml")
-		r := m.run(t, "smoke", labName, "--junit", report, "-o", "json")
+		args := append([]string{"smoke", "--junit", report, "-o", "json"}, names...)
+		if states != "" {
+			args = append(args, "--states", states)
+		}
+		r := m.run(t, args...)
 		p := decode[proof](t, r.stdout)
-		if r.code != 0 || !p.OK || len(p.Labs) != 1 {
-			t.Fatalf("exit code %d, OK %v", r.code, p.OK)
+		if r.code != 0 || !p.OK || len(p.Labs) != len(names) {
+			t.Fatalf("exit code %d, OK %v, %d of %d labs\n%s", r.code, p.OK, len(p.Labs), len(names), p.unsound())
 		}
-		last := p.Labs[0].States[len(p.Labs[0].States)-1]
-		if last.Name != "mutation" || !last.OK || len(p.Labs[0].Survivors) > 0 {
-			t.Errorf("the last state is %s, OK %v, survivors %v", last.Name, last.OK, p.Labs[0].Survivors)
+		for _, l := range p.Labs {
+			last := l.States[len(l.States)-1]
+			if states == "" && (last.Name != "mutation" || !last.OK || len(l.Survivors) > 0) {
+				t.Errorf("%s: the last state is %s, OK %v, survivors %v", l.Lab, last.Name, last.OK, l.Survivors)
+			}
 		}
-		cases := 0
-		for _, s := range p.Labs[0].States {
-			cases += len(s.Cases)
-		}
-		wantJUnit(t, report, cases)
+		p.wantJUnit(t, report)
 	})
+	m.ok(t, "up", labName)
 	t.Run("a check that always passes is seen", func(t *testing.T) {
 		for kind, id := range openChecks(t) {
 			t.Run(kind, func(t *testing.T) { m.wantSeen(t, id) })
@@ -66,8 +101,41 @@ func TestProof(t *testing.T) {
 	})
 }
 
-// wantJUnit compares the report with what the proof looked at.
-func wantJUnit(t *testing.T, path string, cases int) {
+// asked gives the labs and states that the environment asks for: names of labs,
+// "all", or nothing for the first lab and the given states. No states are all.
+func asked(t *testing.T, labsEnv, statesEnv, states string) (names []string, chosen string) {
+	t.Helper()
+	names = []string{labName}
+	switch s := os.Getenv(labsEnv); s {
+	case "":
+	case "all":
+		names = labNames(t)
+	default:
+		names = strings.Split(s, ",")
+	}
+	if s := os.Getenv(statesEnv); s != "" {
+		states = s
+	}
+	return names, states
+}
+
+// labNames lists the labs that come with labctl.
+func labNames(t *testing.T) []string {
+	t.Helper()
+	files, err := fs.Glob(labs.FS, "*/"+lab.FileName)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("labs %v: %v", files, err)
+	}
+	names := make([]string, 0, len(files))
+	for _, f := range files {
+		names = append(names, path.Dir(f))
+	}
+	return names
+}
+
+// wantJUnit compares the report with what the proof looked at: a suite for each
+// lab, a case for each check in each state.
+func (p *proof) wantJUnit(t *testing.T, path string) {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -75,18 +143,25 @@ func wantJUnit(t *testing.T, path string, cases int) {
 	}
 	var report struct {
 		Suites []struct {
-			Tests    int `xml:"tests,attr"`
-			Failures int `xml:"failures,attr"`
-			Cases    []struct {
-				Name string `xml:"name,attr"`
-			} `xml:"testcase"`
+			Tests    int        `xml:"tests,attr"`
+			Failures int        `xml:"failures,attr"`
+			Cases    []struct{} `xml:"testcase"`
 		} `xml:"testsuite"`
 	}
 	if err := xml.Unmarshal(raw, &report); err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Suites) != 1 || report.Suites[0].Tests != cases || len(report.Suites[0].Cases) != cases || report.Suites[0].Failures != 0 {
-		t.Errorf("the report has %d suites; want one with %d cases and no failure:\n%.2000s", len(report.Suites), cases, raw)
+	if len(report.Suites) != len(p.Labs) {
+		t.Fatalf("the report has %d suites for %d labs:\n%.2000s", len(report.Suites), len(p.Labs), raw)
+	}
+	for i, l := range p.Labs {
+		cases := 0
+		for _, s := range l.States {
+			cases += len(s.Cases)
+		}
+		if s := report.Suites[i]; cases == 0 || s.Tests != cases || len(s.Cases) != cases || s.Failures != 0 {
+			t.Errorf("%s: %d tests, %d cases, %d failures in the report; the proof has %d", l.Lab, s.Tests, len(s.Cases), s.Failures, cases)
+		}
 	}
 }
 
