@@ -14,6 +14,7 @@ LABCTL    := bin/labctl
 RESULTS   := bin/results
 LINT_VENV := bin/venv/lint
 TEST_VENV := bin/venv/test
+PROGRAMS  := bin/venv/programs
 # The tools have a module of their own, so that their dependencies never become the product's.
 TOOL      := go tool -modfile=.ci/tools/go.mod
 # Apart from the other tools, because it needs another version of a YAML library than they do.
@@ -52,15 +53,33 @@ unit: ## Run the Go tests that need no cluster: unit, golden and script tests
 .PHONY: python-test
 python-test: $(TEST_VENV)/.done ## Run the tests of the Python code in the images
 	@mkdir -p $(RESULTS)
-	$(TEST_VENV)/bin/python -m pytest images --quiet --junitxml $(RESULTS)/python.xml
+	@[ -e $(PROGRAMS)/.done ] || .ci/programs $(PROGRAMS) || true
+	PATH="$(abspath $(PROGRAMS))/bin:$$PATH" LABCTL_TEST_PROGRAMS=$$([ ! -e $(PROGRAMS)/.done ] || echo required) \
+		PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest images --quiet --numprocesses auto --maxprocesses 4 --dist loadfile --junitxml $(RESULTS)/python.xml
 
 .PHONY: e2e
-e2e: build ## Prove the lab on a real kind cluster
+e2e: build ## Test on real kind clusters, and prove the first lab (LABCTL_E2E_LABS=all LABCTL_E2E_STATES=fresh,solved,faults for every lab)
 	$(LABCTL) doctor --fix
 	$(LABCTL) images pull
 	@mkdir -p $(RESULTS)
 	CGO_ENABLED=0 LABCTL_BIN=$(abspath $(LABCTL)) $(TOOL) gotestsum --format standard-verbose --jsonfile $(RESULTS)/e2e.json \
 		-- -trimpath -tags e2e -count 1 -timeout 55m ./pkg/internal/e2e/...
+
+.PHONY: smoke
+smoke: build ## Prove every lab in all its states, on a cluster that labctl makes
+	$(LABCTL) doctor --fix
+	$(LABCTL) images pull
+	@mkdir -p $(RESULTS)
+	$(LABCTL) smoke --all --junit $(RESULTS)/smoke.xml
+
+.PHONY: smoke-class
+smoke-class: build ## Prove every lab as a class has it: one namespace, one Role, somebody else's cluster
+	$(LABCTL) doctor --fix
+	$(LABCTL) images pull
+	@mkdir -p $(RESULTS)
+	CGO_ENABLED=0 LABCTL_BIN=$(abspath $(LABCTL)) LABCTL_E2E_CLASS_LABS=all LABCTL_E2E_CLASS_STATES=fresh,solved,faults \
+		$(TOOL) gotestsum --format standard-verbose --jsonfile $(RESULTS)/smoke-class.json \
+		-- -trimpath -tags e2e -count 1 -timeout 90m -run TestExistingCluster ./pkg/internal/e2e/...
 
 .PHONY: golden
 golden: ## Write the golden files anew
