@@ -2,6 +2,7 @@ package cmdutil
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -27,42 +28,47 @@ func AddTargetFlags(fs *pflag.FlagSet, t *engine.Target) {
 
 // ExactArgs is cobra.ExactArgs with a message that shows the usage.
 func ExactArgs(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == n {
-			return nil
-		}
-		return argsError(cmd, "needs %s, got %d arguments", what, len(args))
-	}
+	return RangeArgs(n, n, what)
 }
 
 // MaxArgs is cobra.MaximumNArgs with a message that shows the usage.
 func MaxArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) <= n {
-			return nil
+		if len(args) > n {
+			return argsError(cmd, "takes %s, got %d arguments", what, len(args))
 		}
-		return argsError(cmd, "takes %s, got %d arguments", what, len(args))
+		return noEmpty(cmd, args)
 	}
 }
 
-// MinArgs is cobra.MinimumNArgs with a message that shows the usage.
+// MinArgs is cobra.MinimumNArgs with a message that shows the usage. What
+// follows the first n may be empty.
 func MinArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= n {
-			return nil
+		if len(args) < n {
+			return argsError(cmd, "needs %s, got %d arguments", what, len(args))
 		}
-		return argsError(cmd, "needs %s, got %d arguments", what, len(args))
+		return noEmpty(cmd, args[:n])
 	}
 }
 
 // RangeArgs is cobra.RangeArgs with a message that shows the usage.
 func RangeArgs(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= least && len(args) <= most {
-			return nil
+		if len(args) < least || len(args) > most {
+			return argsError(cmd, "needs %s, got %d arguments", what, len(args))
 		}
-		return argsError(cmd, "needs %s, got %d arguments", what, len(args))
+		return noEmpty(cmd, args)
 	}
+}
+
+// noEmpty refuses what a shell makes of a variable that is not set: "" must not
+// count as an argument that was left out.
+func noEmpty(cmd *cobra.Command, args []string) error {
+	if i := slices.Index(args, ""); i >= 0 {
+		return argsError(cmd, "got an empty argument %d", i+1)
+	}
+	return nil
 }
 
 // NoArgs refuses any argument.

@@ -62,7 +62,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 				o.Hint.Task = args[1]
 			}
 			if o.Hint.Fault && o.Hint.Task != "" {
-				return clierr.Usage("give one of the two", "--fault is for the fault in progress, %q is a task", o.Hint.Task)
+				return clierr.Usage("give one of the two", "--fault is for the fault in progress, and takes no task: %q", o.Hint.Task)
 			}
 			if runF != nil {
 				return runF(cmd.Context(), o)

@@ -79,7 +79,7 @@ func NewCmd(f *cmdutil.Factory, runF func(context.Context, *Options) error) *cob
 			labctl smoke model-registry --states fault/alias-moved
 		`),
 		Args: func(cmd *cobra.Command, args []string) error {
-			if o.All == (len(args) > 0) {
+			if o.All == (len(args) > 0) || slices.Contains(args, "") {
 				return clierr.Usage("usage: "+cmd.UseLine(), "give names of labs, or --all")
 			}
 			return nil
