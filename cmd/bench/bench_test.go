@@ -59,23 +59,3 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
-
-func TestLacksSysResource(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		status string
-		want   bool
-	}{
-		"all":     {"Name:\tx\nCapBnd:\t000001ffffffffff\n", false},
-		"without": {"Name:\tx\nCapBnd:\t000001fffeffffff\n", true},
-		"unknown": {"", false},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := lacksSysResource(tt.status); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -89,41 +88,22 @@ func (b *bench) writeKindConfig(ctx context.Context) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	host := cluster.NewHost(cgroup, labels, string(status))
 	config := map[string]any{
 		"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4",
-		"nodes": []any{map[string]any{"role": "control-plane"}},
+		"nodes":                   []any{map[string]any{"role": "control-plane"}},
+		"networking":              map[string]any{"disableDefaultCNI": host.BuiltinCNI},
+		"containerdConfigPatches": host.ContainerdPatches(),
 	}
-	if labels[cluster.LabelCNI] == "builtin" {
-		config["networking"] = map[string]any{"disableDefaultCNI": true}
-	}
-	var patches []string
-	if cgroup == "1" {
-		// Through systemd, containers of a cgroup v1 node now and then do not start (kubernetes#131087).
-		config["kubeadmConfigPatches"] = []string{"kind: KubeletConfiguration\nfailCgroupV1: false\ncgroupDriver: cgroupfs\n"}
-		patches = append(patches, "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n  SystemdCgroup = false\n")
-	}
-	if lacksSysResource(string(status)) && labels[cluster.LabelContainerd] != "patched" {
-		patches = append(patches, "[plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n")
-	}
-	if len(patches) > 0 {
-		config["containerdConfigPatches"] = patches
+	if settings := host.KubeletSettings(); settings != nil {
+		settings["kind"] = "KubeletConfiguration"
+		patch, err := yaml.Marshal(settings)
+		if err != nil {
+			return err
+		}
+		config["kubeadmConfigPatches"] = []string{string(patch)}
 	}
 	return writeYAML(b.kindConfig(), config)
-}
-
-// lacksSysResource reads from /proc/<pid>/status whether CAP_SYS_RESOURCE is out
-// of reach, without which containerd can't lower OOM scores.
-func lacksSysResource(status string) bool {
-	const capSysResource = 24
-	for line := range strings.Lines(status) {
-		hex, ok := strings.CutPrefix(line, "CapBnd:")
-		if !ok {
-			continue
-		}
-		set, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
-		return err == nil && set&(1<<capSysResource) == 0
-	}
-	return false
 }
 
 // prepareChart copies the charts, because `helm dependency build` writes into

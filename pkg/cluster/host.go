@@ -41,18 +41,27 @@ func (m *Manager) Host(ctx context.Context, image string) (Host, error) {
 	if err := m.docker.Inspect(ctx, "image", image, &img); err != nil {
 		return Host{}, fmt.Errorf("look for node image %s: %w", image, err)
 	}
-	h := Host{
-		CgroupV1:   info.CgroupVersion == "1",
-		Patched:    img.Config.Labels[LabelContainerd] == "patched",
-		BuiltinCNI: img.Config.Labels[LabelCNI] == "builtin",
-	}
 	// Only an engine on this very machine shares our limits; those in a
 	// virtual machine have every capability.
+	status := ""
 	if name, err := os.Hostname(); err == nil && name == info.Name && runtime.GOOS == "linux" {
-		status, err := os.ReadFile("/proc/self/status")
-		h.NoSysResource = err == nil && lacksCapability(string(status), capSysResource)
+		if own, err := os.ReadFile("/proc/self/status"); err == nil {
+			status = string(own)
+		}
 	}
-	return h, nil
+	return NewHost(info.CgroupVersion, img.Config.Labels, status), nil
+}
+
+// NewHost is the Host of an engine with that cgroup version ("1" or "2") and of
+// a node image with these labels. The status is /proc/<pid>/status of a process
+// that has the engine's limits; "" stands for none.
+func NewHost(cgroup string, labels map[string]string, status string) Host {
+	return Host{
+		CgroupV1:      cgroup == "1",
+		NoSysResource: lacksCapability(status, capSysResource),
+		Patched:       labels[LabelContainerd] == "patched",
+		BuiltinCNI:    labels[LabelCNI] == "builtin",
+	}
 }
 
 // lacksCapability reads the bounding set of a process from /proc/<pid>/status.

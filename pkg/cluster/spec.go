@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
@@ -59,6 +60,24 @@ func (h Host) containerdSettings() []setting {
 	return found
 }
 
+// ContainerdPatches are the containerdSettings as kind takes them.
+func (h Host) ContainerdPatches() []string {
+	var patches []string
+	for _, set := range h.containerdSettings() {
+		patches = append(patches, fmt.Sprintf("[%s]\n  %s\n", set.table, set.line))
+	}
+	return patches
+}
+
+// KubeletSettings are the fields of a KubeletConfiguration without which
+// kubelet does not start, or does not agree with containerd.
+func (h Host) KubeletSettings() map[string]any {
+	if !h.CgroupV1 {
+		return nil
+	}
+	return map[string]any{"failCgroupV1": false, "cgroupDriver": "cgroupfs"} // the driver is containerd's, see containerdSettings
+}
+
 func (s Spec) validate() error {
 	if err := checkName(s.Name); err != nil {
 		return err
@@ -103,10 +122,7 @@ func (s Spec) config() (*v1alpha4.Cluster, error) {
 		// seconds, not minutes.
 		"crashLoopBackOff": map[string]any{"maxContainerRestartPeriod": "10s"},
 	}
-	if s.Host.CgroupV1 {
-		kubelet["failCgroupV1"] = false
-		kubelet["cgroupDriver"] = "cgroupfs" // as containerd's, see containerdSettings
-	}
+	maps.Copy(kubelet, s.Host.KubeletSettings())
 	clusterConfig := map[string]any{
 		"kind":       "ClusterConfiguration",
 		"apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -154,8 +170,6 @@ func (s Spec) config() (*v1alpha4.Cluster, error) {
 		Networking:           v1alpha4.Networking{APIServerAddress: "127.0.0.1", DisableDefaultCNI: s.Host.BuiltinCNI},
 		KubeadmConfigPatches: patches,
 	}
-	for _, set := range s.Host.containerdSettings() {
-		c.ContainerdConfigPatches = append(c.ContainerdConfigPatches, fmt.Sprintf("[%s]\n  %s\n", set.table, set.line))
-	}
+	c.ContainerdConfigPatches = s.Host.ContainerdPatches()
 	return c, nil
 }

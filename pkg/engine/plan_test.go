@@ -18,6 +18,7 @@ import (
 	"labctl.dev/labctl/labs"
 	"labctl.dev/labctl/pkg/catalog"
 	"labctl.dev/labctl/pkg/clierr"
+	"labctl.dev/labctl/pkg/cluster"
 	"labctl.dev/labctl/pkg/doctor"
 	"labctl.dev/labctl/pkg/image"
 	"labctl.dev/labctl/pkg/internal/docker"
@@ -241,5 +242,24 @@ func TestLock(t *testing.T) {
 	}
 	if len(rec.events) != 1 || !strings.Contains(rec.events[0].Text, "labctl up a") {
 		t.Errorf("events %v", rec.events)
+	}
+}
+
+// TestClusterSpec holds that a cluster that is there is taken as it was set up:
+// neither image nor host is asked for, and here nothing could answer.
+func TestClusterSpec(t *testing.T) {
+	t.Parallel()
+	e := testEngine(t)
+	for _, phase := range []cluster.Phase{cluster.Running, cluster.Stopped} {
+		spec, err := e.clusterSpec(t.Context(), cluster.State{Phase: phase})
+		if err != nil {
+			t.Fatalf("%s: %v", phase, err)
+		}
+		if spec.Name != "labctl" || spec.Image != "" || spec.Host != (cluster.Host{}) || spec.Network != NetworkName {
+			t.Errorf("%s: %+v", phase, spec)
+		}
+	}
+	if spec, err := e.clusterSpec(t.Context(), cluster.State{Phase: cluster.Absent}); err == nil {
+		t.Errorf("a new cluster needs a node image, and there is none: %+v", spec)
 	}
 }
