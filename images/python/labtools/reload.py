@@ -81,8 +81,8 @@ def named(text: str) -> set[tuple[str, str]]:
     return {(group["name"], rule.get("record") or rule.get("alert")) for group in groups for rule in group.get("rules") or []}
 
 
-def load_rules(maps: Texts, seconds: float) -> dict[str, int]:
-    """Puts the rules of these ConfigMaps in force; returns the number of rules by file."""
+def load_rules(maps: Texts, files: Mapping[str, str], seconds: float) -> dict[str, int]:
+    """Puts the rules of these ConfigMaps in force, whose files are these; returns the number of rules by file."""
     wait = Wait(PROMETHEUS, time.monotonic() + seconds)
     for name, data in maps.items():
         while not arrived(name, data):
@@ -90,7 +90,7 @@ def load_rules(maps: Texts, seconds: float) -> dict[str, int]:
     answer = web.request("POST", f"{prometheus.url()}/-/reload", seconds=prometheus.ASK_SECONDS)
     if answer.status != 200:
         raise ToolError(f"Prometheus refuses the reload (HTTP {answer.status}): {answer.text.strip()}; its log says more")
-    expected = {file: named(text) for file, text in rule_files(maps).items()}
+    expected = {file: named(text) for file, text in files.items()}
     while in_force() != {file: names for file, names in expected.items() if names}:
         wait.turn("Prometheus runs the rules")
     return {file: len(names) for file, names in expected.items()}
@@ -169,7 +169,7 @@ def load(seconds: float) -> dict[str, Any]:
         promtool.check(files)
     # An alert of the new rules must find the routes that it is meant for.
     routes = load_routes(seconds)
-    return {"rules": load_rules(maps, seconds), "routes": routes}
+    return {"rules": load_rules(maps, files, seconds), "routes": routes}
 
 
 def described(loaded: Mapping[str, Any]) -> Sequence[str]:

@@ -10,7 +10,8 @@ It takes what Alertmanager sends to a webhook and keeps it for people and for ch
 
 An alert is kept once for each time it began and once for each time it ended; repeats only count. With it goes the window of
 data that was current when it came: Prometheus is asked for model_window_start_timestamp_seconds of the alert's model then,
-because later it knows only the last one. An entry is
+because later it knows only the last one. Several jobs publish windows of a model, each at its own pace: the window is that of the
+alert's own job or, where the alert has no label job, the one that was pushed last. An entry is
 
     {"queue", "status": "firing" or "resolved", "labels", "annotations", "startsAt", "endsAt", "fingerprint",
      "receivedAt", "count", "window": "2013-04-16" or null, "windowStart": seconds or null}
@@ -55,10 +56,16 @@ class RefusalError(Exception):
     """A request that can't be served; the text says why."""
 
 
-def window_of(model: str) -> float | None:
+def window_query(model: str, job: str) -> str:
+    """Returns the query for the start of the window that was pushed last for a model: by that job, or by any for ""."""
+    # A JSON string is one of PromQL, too.
+    labels = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in (("model", model), ("job", job)) if value)
+    return f"model_window_start_timestamp_seconds{{{labels}}} and on (model, job) topk(1, push_time_seconds{{{labels}}})"
+
+
+def window_of(model: str, job: str) -> float | None:
     """Asks Prometheus when the current window of a model begins."""
-    quoted = model.replace("\\", "\\\\").replace('"', '\\"')
-    query = urllib.parse.urlencode({"query": f'max(model_window_start_timestamp_seconds{{model="{quoted}"}})'})
+    query = urllib.parse.urlencode({"query": window_query(model, job)})
     url = f"{os.environ.get('PROMETHEUS_URL', 'http://prometheus:9090').rstrip('/')}/api/v1/query?{query}"
     try:
         with urllib.request.urlopen(url, timeout=ASK_SECONDS) as answer:
@@ -69,6 +76,11 @@ def window_of(model: str) -> float | None:
         return None
 
 
+def source(alert: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns model and job of an alert, "" where it has none."""
+    return str(alert["labels"].get("model", "")), str(alert["labels"].get("job", ""))
+
+
 def date(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
@@ -76,7 +88,7 @@ def date(seconds: float | None) -> str | None:
 class Pager:
     """What came, in memory and in a file."""
 
-    def __init__(self, file: Path, ask: Callable[[str], float | None] = window_of) -> None:
+    def __init__(self, file: Path, ask: Callable[[str, str], float | None] = window_of) -> None:
         self.file = file
         self.ask = ask
         self.lock = threading.Lock()
@@ -93,13 +105,13 @@ class Pager:
         alerts = notification.get("alerts") if isinstance(notification, dict) else None
         if not isinstance(alerts, list) or not all(isinstance(alert, dict) and isinstance(alert.get("labels"), dict) for alert in alerts):
             raise RefusalError("this is no notification of Alertmanager: it has no list of alerts with labels")
-        models = {str(alert["labels"]["model"]) for alert in alerts if "model" in alert["labels"]}
+        sources = {source(alert) for alert in alerts if "model" in alert["labels"]}
         # Asked without the lock: it takes time.
-        windows = {model: self.ask(model) for model in sorted(models)}
+        windows = {(model, job): self.ask(model, job) for model, job in sorted(sources)}
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self.lock:
             for alert in alerts:
-                self.keep(queue, alert, windows.get(str(alert["labels"].get("model"))), now)
+                self.keep(queue, alert, windows.get(source(alert)), now)
             del self.entries[:-MOST_ENTRIES]
             self.save()
         return len(alerts)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
+import yaml
 from monitoring import pager
 
 APRIL_16 = 1366070400.0
+MAY_28 = 1369699200.0
 
 
 def alert(name: str, status: str = "firing", starts: str = "2026-11-25T15:00:00Z", **labels: str) -> dict[str, Any]:
@@ -42,7 +46,8 @@ class Phone:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> pager.Pager:
-    return pager.Pager(tmp_path / "alerts.json", {"flight-delay": APRIL_16}.get)
+    windows = {("flight-delay", ""): APRIL_16, ("flight-delay", "drift"): MAY_28}
+    return pager.Pager(tmp_path / "alerts.json", lambda model, job: windows.get((model, job)))
 
 
 @pytest.fixture
@@ -69,6 +74,40 @@ def test_alerts_are_kept_with_the_window_that_was_current(phone: Phone) -> None:
     assert (pages[0]["status"], pages[0]["endsAt"], pages[0]["annotations"]) == ("firing", None, {"summary": "ratio <2.35>"})
     assert [entry["labels"]["feature"] for entry in phone("GET", "/alerts?queue=tickets")[1]] == ["f1"]
     assert len(phone("GET", "/alerts")[1]) == 3
+
+
+def test_the_window_is_that_of_the_alert_s_own_job(phone: Phone) -> None:
+    phone("POST", "/", {"alerts": [alert("ModelDegraded", model="flight-delay"), alert("FeatureDrift", model="flight-delay", job="drift")]})
+    assert [entry["window"] for entry in phone("GET", "/alerts")[1]] == ["2013-04-16", "2013-05-28"]
+
+
+# What the Pushgateway has while perf publishes the spring once more, long after drift saw the last week of May.
+SERIES = {
+    'model_window_start_timestamp_seconds{job="drift",model="flight-delay"}': MAY_28,
+    'push_time_seconds{job="drift",model="flight-delay"}': 100,
+    'model_window_start_timestamp_seconds{job="perf",model="flight-delay"}': APRIL_16,
+    'push_time_seconds{job="perf",model="flight-delay"}': 200,
+    'model_window_start_timestamp_seconds{job="perf",model="sea"}': 7,
+    'push_time_seconds{job="perf",model="sea"}': 300,
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "job", "expected"),
+    [("flight-delay", "", APRIL_16), ("flight-delay", "perf", APRIL_16), ("flight-delay", "drift", MAY_28), ("sea", "", 7), ('a "b" ü\\', "", None)],
+)
+def test_the_window_asked_for(tmp_path: Path, model: str, job: str, expected: float | None) -> None:
+    programs.need("promtool")
+    samples = [] if expected is None else [{"labels": name, "value": value} for name, value in SERIES.items() if value == expected]
+    case = {
+        "interval": "5s",
+        "input_series": [{"series": name, "values": str(value)} for name, value in SERIES.items()],
+        "promql_expr_test": [{"expr": pager.window_query(model, job), "eval_time": "0s", "exp_samples": samples}],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump({"evaluation_interval": "5s", "tests": [case]}))
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_repeat_is_counted_an_end_and_a_new_beginning_are_kept(phone: Phone) -> None:
@@ -142,4 +181,4 @@ def test_the_page_is_safe_to_look_at(phone: Phone) -> None:
 
 def test_no_answer_of_prometheus_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_URL", "http://127.0.0.1:1")
-    assert pager.window_of("x") is None
+    assert pager.window_of("x", "") is None
