@@ -51,7 +51,8 @@ type Check struct {
 	Fail   Fail              `yaml:"fail"`
 	// Why is why this outcome matters; left out, it is that of the task.
 	Why string `yaml:"why"`
-	// Look is where to look next when the check fails: a command.
+	// Look is where to look next when the check fails: a command of the
+	// workbench, or one of labctl.
 	Look string `yaml:"look"`
 	// Deadline bounds how long a check that fails is tried again while what it
 	// looks at still moves; Interval is the time between two tries.

@@ -128,7 +128,7 @@ func (p *Practice) check(ctx context.Context, s *session, o CheckOptions, noWait
 	}
 	for i, t := range s.Lab.Tasks {
 		if slices.ContainsFunc(tasks, func(x *lab.Task) bool { return x.ID == t.ID }) {
-			rep.Tasks = append(rep.Tasks, TaskReport{TaskScore: summary.Tasks[i], Checks: checksOf(t, results, before)})
+			rep.Tasks = append(rep.Tasks, TaskReport{TaskScore: summary.Tasks[i], Checks: checksOf(s.Name, t, results, before)})
 		}
 	}
 	rep.Passed = rep.Code() == clierr.CodeOK
@@ -157,16 +157,28 @@ func latched(s *session) map[string]check.Result {
 }
 
 // checksOf gives the results of a task's own checks.
-func checksOf(t lab.Task, results []check.Result, before progress.Record) []CheckResult {
+func checksOf(name string, t lab.Task, results []check.Result, before progress.Record) []CheckResult {
 	list := make([]CheckResult, 0, len(t.Checks))
 	for _, r := range results {
 		if r.Task != t.ID || r.Along {
 			continue
 		}
+		i := slices.IndexFunc(t.Checks, func(c lab.Check) bool { return c.ID == r.ID })
+		if i >= 0 && r.Look == t.Checks[i].Look {
+			r.Look = fromHere(name, r.Look)
+		}
 		failed := r.Status == check.StatusFail || r.Status == check.StatusBlocked
 		list = append(list, CheckResult{Result: r, Regressed: failed && !before.Checks[r.ID].FirstPassed.IsZero()})
 	}
 	return list
+}
+
+// fromHere writes a command of the workbench as one that can be typed outside.
+func fromHere(name, command string) string {
+	if command == "" || strings.HasPrefix(command, "labctl ") {
+		return command
+	}
+	return "labctl shell " + name + " -- " + command
 }
 
 func scoreOf(s progress.Summary) Score {

@@ -366,3 +366,18 @@ func TestWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestFromHere(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string]string{
+		"":                      "",
+		"labctl open x mlflow":  "labctl open x mlflow",
+		"registry state":        "labctl shell x -- registry state",
+		"kubectl get pods -w":   "labctl shell x -- kubectl get pods -w",
+		"labctlish --something": "labctl shell x -- labctlish --something",
+	} {
+		if got := fromHere("x", command); got != want {
+			t.Errorf("%q: got %q, want %q", command, got, want)
+		}
+	}
+}
