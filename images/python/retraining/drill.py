@@ -1,14 +1,14 @@
 """Two training Jobs at once: `retrain drill`. What they made (Jobs, versions, runs) is taken away again, and the alias put back.
 
-The Jobs come from CronJob retrain as it is, but only train: whatever follows the training there is left out. They are for days that
-no version was made for yet, so a version that they leave is theirs.
+The Jobs come from CronJob retrain as it is, but only train: whatever follows the training there is left out, and champion stays where it
+is. They are for days that no version was made for yet, so a version of these days is theirs, and any other that appears meanwhile is not.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 from labtools import kubernetes, output, promotion_job
 from labtools.drill import ignore_signals, interruptible
 from labtools.errors import ToolError
-from labtools.mlflow_api import Registry
+from labtools.mlflow_api import Registry, Version
 from labtools.output import JSON_VARIABLE, Result
 from monitoring import store
 
@@ -24,6 +24,7 @@ from retraining import plan
 from retraining.trainer import CHALLENGER
 
 CRON_JOB: Final = "retrain"
+MOVES_CHAMPION: Final = "--move-champion"
 NAMES: Final = ("retrain-drill-a", "retrain-drill-b")
 OWNER: Final = {"labctl/check": "retrain-drill"}
 # Two trainings one after the other, on a machine that has other work.
@@ -59,10 +60,10 @@ def run() -> Result:
         remove_jobs()
         try:
             runs = drill(moment)
-            made = [version for version in registry.versions() if version.number not in before]
+            made = made_for(moment, registry.versions(), before)
         finally:
             ignore_signals()
-            restore(registry, before, alias)
+            restore(registry, moment, before, alias)
     together = sum(item.trained is True for item in runs)
     numbers = sorted((version.number for version in made), key=int)
     data = {
@@ -91,6 +92,9 @@ def manifest(cron_job: Mapping[str, Any], name: str, moment: datetime) -> dict[s
     pod = template["spec"]["template"]["spec"]
     trainer = find_trainer([*pod.pop("initContainers", []), *pod["containers"]])
     others = [entry for entry in trainer.get("env", []) if entry["name"] not in ("NOW", JSON_VARIABLE)]
+    for words in ("command", "args"):
+        if words in trainer:
+            trainer[words] = [word.replace(MOVES_CHAMPION, "").rstrip() for word in trainer[words] if word != MOVES_CHAMPION]
     trainer["env"] = [*others, {"name": "NOW", "value": moment.isoformat()}, {"name": JSON_VARIABLE, "value": "1"}]
     pod["containers"] = [trainer]
     labels = {**template.get("metadata", {}).get("labels", {}), **OWNER}
@@ -135,15 +139,26 @@ def remove_jobs() -> None:
     kubernetes.kubectl("delete", "jobs", f"--selector={labels}", "--cascade=foreground", "--wait=true", "--timeout=60s", seconds=75)
 
 
-def restore(registry: Registry, before: set[str], alias: str | None) -> None:
+def made_for(moment: datetime, versions: Sequence[Version], before: set[str]) -> list[Version]:
+    """Returns the versions that the drill's Jobs made."""
+    gate_end = plan.last_labelled(moment).isoformat()
+    return [version for version in versions if version.number not in before and version.tags.get("gate_end") == gate_end]
+
+
+def restore(registry: Registry, moment: datetime, before: set[str], alias: str | None) -> None:
     """Takes away what the Jobs made. A Job that still trains is ended first, so that it makes nothing afterwards."""
     remove_jobs()
-    if alias is None:
-        if CHALLENGER in registry.aliases():
+    versions = registry.versions()
+    made = made_for(moment, versions, before)
+    numbers = {version.number for version in made}
+    if registry.aliases().get(CHALLENGER) in numbers:
+        # Somebody else may have trained meanwhile: then the alias is theirs.
+        others = [version.number for version in versions if version.number not in before | numbers]
+        back = max(others, key=int, default=alias)
+        if back is None:
             registry.delete_alias(CHALLENGER)
-    elif registry.aliases().get(CHALLENGER) != alias:
-        registry.set_alias(CHALLENGER, alias)
-    for version in registry.versions():
-        if version.number not in before:
-            registry.delete_version(version.number)
-            registry.delete_run(version.run_id)
+        else:
+            registry.set_alias(CHALLENGER, back)
+    for version in made:
+        registry.delete_version(version.number)
+        registry.delete_run(version.run_id)
