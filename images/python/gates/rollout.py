@@ -52,12 +52,15 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def standing(candidate: str, stable: str, rulebook: Policy) -> dict[str, Any] | None:
-    """Returns what this gate came to before, if it still stands: a version that passed must be what serves."""
-    for found in reversed(reports.read()):
-        if found["candidate"] == candidate and found["gate"] == rulebook.digest:
-            stands = (found["verdict"] == policy.PASS) == (candidate == stable) and found["verdict"] != policy.INCONCLUSIVE
-            return found if stands else None
-    return None
+    """Returns what a gate came to before, if it still stands.
+
+    What serves can't be walked through the steps again: any gate that passed it will do. What does not serve must have failed this very gate.
+    """
+    kept = [found for found in reversed(reports.read()) if found["candidate"] == candidate]
+    if candidate == stable:
+        return next((found for found in kept if found["verdict"] == policy.PASS), None)
+    last = next((found for found in kept if found["gate"] == rulebook.digest), None)
+    return last if last is not None and last["verdict"] == policy.FAIL else None
 
 
 def walk(candidate: str, stable: str, rulebook: Policy, rps: float) -> dict[str, Any]:

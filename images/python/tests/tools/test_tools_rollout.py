@@ -119,6 +119,17 @@ def test_what_was_judged_is_not_judged_again_but_taken_out(world: World, run: Ru
     assert len(world.runs) == 2
 
 
+def test_what_serves_was_passed_by_another_gate(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(gate.main, "run", "--candidate", "4")
+    monkeypatch.setattr(canary, "policy_of_lab", lambda: policy.read(GATE.replace("500", "400")))
+    code, answer = run(gate.main, "run", "--candidate", "4")
+    assert (code, answer["verdict"], len(world.runs)) == (0, "pass", 1)
+    code, answer = run(gate.main, "run", "--candidate", "3")
+    assert (code, len(world.runs)) == (0, 2), answer
+    world.runs.clear()
+    assert "is stable already" in run(gate.main, "run", "--candidate", world.pins[canary.STABLE])[1]["error"]
+
+
 def test_a_pass_that_was_undone_is_judged_again(world: World, run: Run) -> None:
     run(gate.main, "run", "--candidate", "4")
     world.pins[canary.STABLE] = "3"
