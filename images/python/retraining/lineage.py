@@ -33,6 +33,7 @@ class Audit:
     """What the tags of a version say, and what comes out when it is computed again. Numbers are None without the days."""
 
     missing: list[str]
+    gate_days: int | None = None
     overlap_days: int | None = None
     clock: datetime | None = None
     cutoff: datetime | None = None
@@ -66,6 +67,7 @@ def audit(connection: Any, tags: Mapping[str, str]) -> Audit:
     learned = dataset.load(connection, days.train_start, days.train_end, days.cutoff)
     return Audit(
         missing=missing,
+        gate_days=(days.gate_end - days.gate_start).days + 1,
         overlap_days=max(0, (days.train_end - days.gate_start).days + 1),
         clock=store.now(connection),
         cutoff=days.cutoff,
@@ -103,12 +105,13 @@ def run(options: argparse.Namespace) -> Result:
 def describe(version: Version, connection: Any) -> Result:
     found = audit(connection, version.tags)
     tags = {name: version.tags.get(name) for name in LINEAGE}
-    numbers = {name: getattr(found, name) for name in ("missing", "overlap_days", "labels", "disagreements", "agreement", "flights", "share", "digest_matches")}
+    numbers = {name: getattr(found, name) for name in ("missing", "gate_days", "overlap_days", "labels", "disagreements", "agreement", "flights", "share", "digest_matches")}
     moments = {"clock": found.clock.isoformat() if found.clock else None, "disjoint": found.disjoint, "known_in_time": found.known_in_time}
     data = {"version": version.number, "status": version.status, "tags": tags, **numbers, **moments}
     lines = [f"version {version.number}"] + [f"  {name:13} {value or 'MISSING'}" for name, value in tags.items()]
     if found.labels is not None:
         lines += [
+            f"{verdict((found.gate_days or 0) >= plan.GATE_DAYS)} the gate has {found.gate_days} days",
             f"{verdict(found.disjoint)} training and gate share {found.overlap_days} days",
             f"{verdict(found.known_in_time)} labels up to {found.cutoff}, gate to {found.gate_end}, the clock says {found.clock}",
             f"{verdict((found.agreement or 0) >= AGREEMENT)} {found.disagreements} of {found.labels} labels disagree with the arrivals",

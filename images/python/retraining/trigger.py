@@ -73,8 +73,15 @@ def parser() -> output.Parser:
 
 
 def manifest(cron_job: Mapping[str, Any], job: str, alert: Alert, virtual: datetime) -> dict[str, Any]:
-    """Returns the Job for an alert. One for a drill is made suspended: it is there, and does nothing."""
-    template = cron_job["spec"]["jobTemplate"]
+    """Returns the Job for an alert. One for a drill is made suspended: it is there, and does nothing.
+
+    It trains for the moment of the alert, however long its pod takes to start: the lab's clock may have gone on by then.
+    """
+    template = json.loads(json.dumps(cron_job["spec"]["jobTemplate"]))
+    pod = template["spec"]["template"]["spec"]
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        others = [entry for entry in container.get("env", []) if entry["name"] != "NOW"]
+        container["env"] = [*others, {"name": "NOW", "value": virtual.isoformat()}]
     labels = {**template.get("metadata", {}).get("labels", {}), "app": CRON_JOB}
     labels |= {DRILL_LABEL: alert.drill} if alert.drill else {"mlops/started-by": "trigger"}
     annotations = {**template.get("metadata", {}).get("annotations", {}), FINGERPRINT: alert.fingerprint, "mlops/alert": alert.name}
@@ -143,7 +150,8 @@ class Trigger:
         if action != trigger_rules.NOTHING:
             with store.connected() as connection:
                 trigger_log.add(connection, virtual, alert.name, alert.fingerprint, action, decision.job, decision.reason, alert.drill)
-        self.note(f"{alert.name} {alert.status} {alert.fingerprint}: {action}{f' {decision.job}' if decision.job else ''}, {decision.reason}")
+        whose = f" of drill {alert.drill}" if alert.drill else ""
+        self.note(f"{alert.name} {alert.status} {alert.fingerprint}{whose}: {action}{f' {decision.job}' if decision.job else ''}, {decision.reason}")
         return decision
 
     def ticket(self, alert: Alert, decision: Decision, virtual: datetime) -> None:

@@ -69,7 +69,7 @@ def test_labels_that_are_not_due(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     code, made = run(command.main, "run")
     assert (code, made["train_end"], made["gate_start"]) == (0, "2013-06-30", "2013-06-17")
     _, audit = run(lineage.main, "audit")
-    assert (audit["overlap_days"], audit["disjoint"], audit["known_in_time"]) == (14, False, False)
+    assert (audit["gate_days"], audit["overlap_days"], audit["disjoint"], audit["known_in_time"]) == (14, 14, False, False)
 
 
 @pytest.mark.usefixtures("registry")

@@ -150,11 +150,14 @@ def test_wrong_rules_of_the_net(text: str) -> None:
 
 
 def test_manifest_of_a_drill_does_nothing() -> None:
-    cron_job = {"spec": {"jobTemplate": {"metadata": {"labels": {"app": "retrain"}}, "spec": {"backoffLimit": 1}}}}
+    pod = {"initContainers": [{"name": "train", "env": [{"name": "NOW", "value": "2013-01-01"}]}], "containers": [{"name": "retrain"}]}
+    cron_job = {"spec": {"jobTemplate": {"metadata": {"labels": {"app": "retrain"}}, "spec": {"backoffLimit": 1, "template": {"spec": pod}}}}}
     drill = trigger.manifest(cron_job, "j", Alert("ModelDegraded", "firing", "f00", "d1"), NOON)
-    assert drill["spec"] == {"backoffLimit": 1, "suspend": True}
+    assert (drill["spec"]["backoffLimit"], drill["spec"]["suspend"]) == (1, True)
     assert "mlops/started-by" not in drill["metadata"]["labels"]
     earnest = trigger.manifest(cron_job, "j", Alert("ModelDegraded", "firing", "f00"), NOON)
     assert earnest["metadata"]["labels"]["mlops/started-by"] == "trigger"
     assert "suspend" not in earnest["spec"]
-    assert json.dumps(earnest)
+    made = earnest["spec"]["template"]["spec"]
+    assert [container["env"] for container in (*made["initContainers"], *made["containers"])] == [[{"name": "NOW", "value": "2013-07-03T12:00:00"}]] * 2
+    assert pod["containers"] == [{"name": "retrain"}]
