@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,12 @@ class Scores:
         return self.model.predict_proba(frame)[:, 1].tolist()
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `score` keeps is of this test only."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 @pytest.fixture
 def scores(lab: Lab, flights: Path, monkeypatch: pytest.MonkeyPatch) -> Scores:
     return Scores(lab, flights, monkeypatch)
@@ -209,6 +216,27 @@ def test_score_tells_where_it_differs(lab: Lab, scores: Scores, run: Run) -> Non
     assert answer["max_abs_diff"] == pytest.approx(abs(answer["found"] - answer["expected"]))
     assert answer["max_abs_diff"] > 0.001
     assert 0 <= answer["row"] < 50
+
+
+@pytest.mark.usefixtures("scores")
+def test_what_was_scored_offline_is_kept(lab: Lab, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(score.main, "--compare")
+    monkeypatch.setattr(score, "load", lambda *_: pytest.fail("the same bytes were loaded again"))
+    assert run(score.main, "--compare") == first
+    # A server that answers something else is seen all the same.
+    lab.server.score = lambda columns: [0.5] * len(columns["hour"])
+    assert run(score.main, "--compare")[1]["max_abs_diff"] > 0.1
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / score.KEPT).write_text('["rubbish"]')
+    assert score.recall() is None
+
+
+@pytest.mark.usefixtures("scores")
+def test_other_bytes_are_scored_anew(lab: Lab, run: Run) -> None:
+    run(score.main, "--compare")
+    lab.mlflow.models["m-winter-lr"] = b"damaged"
+    assert "model.pkl of version 2 can't be loaded" in run(score.main, "--compare")[1]["error"]
 
 
 @pytest.mark.usefixtures("scores")
