@@ -73,12 +73,13 @@ class Command:
 
 
 def parser() -> output.Parser:
-    usage = "%(prog)s [--rps R] [--seconds S | --n N] [--header NAME=VALUE] [--rows MIX] [--scaled] [--url URL] [--json] [-- COMMAND ...]"
+    usage = "%(prog)s [--rps R] [--seconds S | --n N] [--wanted VERSION] [--header NAME=VALUE] [--rows MIX] [--scaled] [--url URL] [--json] [-- COMMAND ...]"
     others = "Also: probe load-window, probe calibrate; each knows --help."
     top = output.Parser(prog="probe", description="Sends requests and counts which version answers.", usage=usage, epilog=others)
     top.add_argument("--rps", type=positive, help="requests per second")
     top.add_argument("--seconds", type=positive, help=f"how long ({SECONDS:g}); with COMMAND: how long it may take ({COMMAND_SECONDS:g})")
     top.add_argument("--n", type=int, help="how many requests; without --rps as fast as they are answered")
+    top.add_argument("--wanted", metavar="VERSION", help=f"end early when none of the first {traffic.WITHOUT} answers is of this version")
     top.add_argument("--header", type=header, action="append", default=[], metavar="NAME=VALUE", help="a header of every request; can be repeated")
     top.add_argument("--rows", choices=sorted(rows.MIXES), default="march", help="which flights (march)")
     top.add_argument("--scaled", action="store_true", help="lower the rate on a slow machine, as much as it is slower than usual")
@@ -133,7 +134,7 @@ def run(options: argparse.Namespace) -> Result:
     seconds = options.seconds or (COMMAND_SECONDS if arguments else None if options.n else SECONDS)
     headers = dict(options.header)
     mix = rows.Mix(options.rows)
-    load = Load(options.url.rstrip("/"), rps, seconds, options.n, mix.row, lambda _: headers)
+    load = Load(options.url.rstrip("/"), rps, seconds, options.n, mix.row, lambda _: headers, options.wanted)
     ended = threading.Event()
     with passing_on(ended.set):
         command = Command(arguments, ended, options.after) if arguments else None

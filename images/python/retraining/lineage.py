@@ -105,7 +105,10 @@ def run(options: argparse.Namespace) -> Result:
 def describe(version: Version, connection: Any) -> Result:
     found = audit(connection, version.tags)
     tags = {name: version.tags.get(name) for name in LINEAGE}
-    numbers = {name: getattr(found, name) for name in ("missing", "gate_days", "overlap_days", "labels", "disagreements", "agreement", "flights", "share", "digest_matches")}
+    numbers = {
+        name: getattr(found, name)
+        for name in ("missing", "gate_days", "overlap_days", "labels", "disagreements", "agreement", "flights", "share", "digest_matches")
+    }
     moments = {"clock": found.clock.isoformat() if found.clock else None, "disjoint": found.disjoint, "known_in_time": found.known_in_time}
     data = {"version": version.number, "status": version.status, "tags": tags, **numbers, **moments}
     lines = [f"version {version.number}"] + [f"  {name:13} {value or 'MISSING'}" for name, value in tags.items()]

@@ -15,7 +15,7 @@ from typing import Any
 import cloudpickle
 import pandas as pd
 import pytest
-from labtools import calibrate, can_i, predictor, probe, promote, registry, rows, score
+from labtools import calibrate, can_i, predictor, probe, promote, registry, rows, score, traffic
 from miniature import Lab, Run
 from sklearn.linear_model import LogisticRegression
 
@@ -44,6 +44,16 @@ def test_probe_counts_to_n_and_passes_headers_on(lab: Lab, run: Run) -> None:
     assert {headers["x-canary"] for headers in lab.server.headers} == {"always"}
     new = sum(columns["carrier"] == [rows.NEW_CARRIER] for columns in lab.server.seen)
     assert 15 < new < 45
+
+
+def test_probe_gives_up_on_a_version_that_never_answers(lab: Lab, run: Run) -> None:
+    code, answer = run(probe.main, "--n", "200", "--wanted", "4")
+    assert (code, answer["failed"], list(answer["versions"])) == (0, 0, ["2"])
+    assert traffic.WITHOUT <= answer["n"] <= traffic.WITHOUT + 2 * traffic.CLIENTS
+    first = iter(["4"])
+    lab.server.serving = lambda: next(first, "2")
+    code, answer = run(probe.main, "--n", "200", "--wanted", "4")
+    assert (code, answer["versions"]) == (0, {"2": 199, "4": 1})
 
 
 def test_the_mixes_have_their_share_of_the_new_carrier(monkeypatch: pytest.MonkeyPatch, images: Path) -> None:
