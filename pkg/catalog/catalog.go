@@ -93,7 +93,7 @@ func (c *Catalog) List() ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Side by side: decoding a lab is most of what `labctl list` does.
+	// Side by side: no lab needs another to be read.
 	read := make([]Entry, len(names))
 	errs := make([]error, len(names))
 	var all sync.WaitGroup
