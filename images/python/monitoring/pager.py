@@ -4,11 +4,12 @@ It takes what Alertmanager sends to a webhook and keeps it for people and for ch
 
     POST /                 a notification; with ?queue=tickets it is no page but a ticket
     GET /alerts            what came, oldest first; ?queue=page or ?queue=tickets for one of the two
-    DELETE /alerts         forgets it: all, one queue, or with ?alertname=NAME only alerts of that name
+    DELETE /alerts         forgets it: all, or one queue
     GET /                  the same as a page to look at
     GET /healthz
 
-An alert is kept once for each time it began and once for each time it ended; repeats only count. With it goes the window of
+Both of /alerts take labels, too, for those alerts only: ?alertname=FeatureDrift&feature=hour&feature=carrier is FeatureDrift of one of
+the two features. An alert is kept once for each time it began and once for each time it ended; repeats only count. With it goes the window of
 data that was current when it came: Prometheus is asked for model_window_start_timestamp_seconds of the alert's model then,
 because later it knows only the last one. Several jobs publish windows of a model, each at its own pace: the window is that of the
 alert's own job or, where the alert has no label job, the one that was pushed last. An entry is
@@ -34,6 +35,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,6 +87,25 @@ def date(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
+@dataclass(frozen=True)
+class Filter:
+    """Which entries are meant: those of a queue (None: of any) whose labels have one of the values given for each name."""
+
+    queue: str | None = None
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, query: str) -> Filter:
+        labels = urllib.parse.parse_qs(query, keep_blank_values=True)
+        queue = labels.pop("queue", [None])[0]
+        if queue is not None and not QUEUE.fullmatch(queue):
+            raise RefusalError("a queue is a short word in small letters")
+        return cls(queue, labels)
+
+    def has(self, entry: Entry) -> bool:
+        return self.queue in (None, entry["queue"]) and all(entry["labels"].get(name) in values for name, values in self.labels.items())
+
+
 class Pager:
     """What came, in memory and in a file."""
 
@@ -128,15 +149,14 @@ class Pager:
         self.entries.append({**entry, "receivedAt": now, "count": 1, "window": date(window), "windowStart": window})
         logger.info("%s %s %s, window %s", queue, entry["status"], named(entry["labels"]), date(window))
 
-    def listed(self, queue: str | None) -> list[Entry]:
+    def listed(self, wanted: Filter) -> list[Entry]:
         with self.lock:
-            return [dict(entry) for entry in self.entries if queue in (None, entry["queue"])]
+            return [dict(entry) for entry in self.entries if wanted.has(entry)]
 
-    def forget(self, queue: str | None, name: str | None = None) -> int:
+    def forget(self, wanted: Filter) -> int:
         with self.lock:
             before = len(self.entries)
-            gone = [queue in (None, entry["queue"]) and name in (None, entry["labels"].get("alertname")) for entry in self.entries]
-            self.entries = [entry for entry, go in zip(self.entries, gone, strict=True) if not go]
+            self.entries = [entry for entry in self.entries if not wanted.has(entry)]
             self.save()
             return before - len(self.entries)
 
@@ -204,14 +224,11 @@ def handler(pager: Pager) -> type[BaseHTTPRequestHandler]:
         def do_DELETE(self) -> None:
             self.answer(self.drop)
 
-        def answer(self, action: Callable[[str, str | None], Any]) -> None:
+        def answer(self, action: Callable[[str, Filter], Any]) -> None:
             """Reads the body in any case, so that the connection can serve the next request."""
             parts = urllib.parse.urlsplit(self.path)
-            queue = urllib.parse.parse_qs(parts.query).get("queue", [None])[0]
             try:
-                if queue is not None and not QUEUE.fullmatch(queue):
-                    raise RefusalError("a queue is a short word in small letters")
-                status, found = 200, action(parts.path, queue)
+                status, found = 200, action(parts.path, Filter.of(parts.query))
             except RefusalError as refusal:
                 status, found = 400, {"error": str(refusal)}
                 self.close_connection = True
@@ -226,14 +243,14 @@ def handler(pager: Pager) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        def read(self, path: str, queue: str | None) -> Any:
+        def read(self, path: str, wanted: Filter) -> Any:
             if path == "/healthz":
                 return {"status": "ok"}
             if path == "/alerts":
-                return pager.listed(queue)
-            return page(pager.listed(queue)) if path == "/" else None
+                return pager.listed(wanted)
+            return page(pager.listed(wanted)) if path == "/" else None
 
-        def take(self, path: str, queue: str | None) -> Any:
+        def take(self, path: str, wanted: Filter) -> Any:
             length = int(self.headers.get("Content-Length") or 0)
             if length > MOST_BYTES:
                 raise RefusalError(f"a notification of {length} bytes is too long")
@@ -244,11 +261,10 @@ def handler(pager: Pager) -> type[BaseHTTPRequestHandler]:
                 notification = json.loads(content)
             except ValueError as error:
                 raise RefusalError(f"this is no JSON: {error}") from error
-            return {"received": pager.receive(queue or PAGE, notification)}
+            return {"received": pager.receive(wanted.queue or PAGE, notification)}
 
-        def drop(self, path: str, queue: str | None) -> Any:
-            name = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).get("alertname", [None])[0]
-            return {"forgotten": pager.forget(queue, name)} if path == "/alerts" else None
+        def drop(self, path: str, wanted: Filter) -> Any:
+            return {"forgotten": pager.forget(wanted)} if path == "/alerts" else None
 
         def log_message(self, *_: Any) -> None:
             """Nothing: alerts are logged when they come, and probes are no news."""

@@ -137,19 +137,28 @@ def test_it_forgets_alerts_of_one_name(phone: Phone) -> None:
     assert [entry["labels"]["alertname"] for entry in phone("GET", "/alerts")[1]] == ["ModelDegraded"]
 
 
+def test_labels_say_which_alerts_are_meant(phone: Phone) -> None:
+    phone("POST", "/", {"alerts": [alert("FeatureDrift", feature=feature) for feature in ("hour", "carrier", "temp")] + [alert("DriftJobStale")]})
+    asked = "/alerts?queue=page&alertname=FeatureDrift&feature=hour&feature=carrier"
+    assert [entry["labels"]["feature"] for entry in phone("GET", asked)[1]] == ["hour", "carrier"]
+    assert phone("GET", "/alerts?feature=")[1] == []
+    assert phone("DELETE", asked) == (200, {"forgotten": 2})
+    assert [entry["labels"].get("feature") for entry in phone("GET", "/alerts")[1]] == ["temp", None]
+
+
 def test_a_restart_forgets_nothing(phone: Phone, kept: pager.Pager) -> None:
     phone("POST", "/", {"alerts": [alert("A", model="flight-delay")]})
     again = pager.Pager(kept.file)
-    assert again.listed("page") == phone("GET", "/alerts")[1]
+    assert again.listed(pager.Filter("page")) == phone("GET", "/alerts")[1]
     kept.file.write_text("half")
-    assert pager.Pager(kept.file).listed(None) == []
+    assert pager.Pager(kept.file).listed(pager.Filter()) == []
 
 
 def test_it_has_a_bound(phone: Phone, kept: pager.Pager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pager, "MOST_ENTRIES", 3)
     for number in range(5):
         phone("POST", "/", {"alerts": [alert(f"A{number}")]})
-    assert [entry["labels"]["alertname"] for entry in kept.listed(None)] == ["A2", "A3", "A4"]
+    assert [entry["labels"]["alertname"] for entry in kept.listed(pager.Filter())] == ["A2", "A3", "A4"]
 
 
 @pytest.mark.parametrize(
