@@ -174,6 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         top.error("say how many requests: --rps or --n")
     if options.rps is None and command_of(options):
         top.error("with COMMAND it needs --rps")
+    if options.wanted and command_of(options):
+        top.error("--wanted ends the probe early, and with it COMMAND: use one of them")
     return output.main(options, run)
 
 
