@@ -24,12 +24,24 @@ func ScoreLine(s practice.Score) string {
 	}
 }
 
+// LostLine names the checks that do not pass any more, of a task that stands
+// without them.
+func LostLine(t progress.TaskScore) string {
+	if len(t.Lost) == 0 {
+		return ""
+	}
+	return strings.Join(t.Lost, ", ") + " not any more"
+}
+
 // TaskLine says where a task stands in a line.
 func TaskLine(t progress.TaskScore) string {
 	parts := []string{fmt.Sprintf("%d of %d points", t.Earned, t.Max)}
 	switch t.State {
 	case progress.TaskPassed:
 		parts = append(parts, "passed")
+		if lost := LostLine(t); lost != "" {
+			parts = append(parts, lost)
+		}
 	case progress.TaskSolved:
 		parts = append(parts, "solved by labctl")
 	case progress.TaskRegressed:

@@ -319,17 +319,27 @@ func TestNext(t *testing.T) {
 		}
 		return v.Next.Command
 	}
+	check := func(active bool) {
+		t.Helper()
+		if _, err := p.Check(t.Context(), CheckOptions{Active: active}, ui.Discard()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	got := []string{command()}
-	for _, id := range []string{"X1a", "X1b", "X2a", "X2b"} {
+	for _, id := range []string{"X1a", "X1b", "X2a"} {
 		w.holds[id] = true
 	}
-	if _, err := p.Check(t.Context(), CheckOptions{Active: true}, ui.Discard()); err != nil {
-		t.Fatal(err)
-	}
+	check(false)
+	got = append(got, command())
+	check(true) // X2b fails
+	got = append(got, command())
+	w.holds["X2b"] = true
+	check(true)
 	got = append(got, command())
 	w.lab.Faults = nil
 	got = append(got, command())
-	if diff := cmp.Diff([]string{"labctl task x one", "labctl break x", "labctl receipt x"}, got); diff != "" {
+	want := []string{"labctl task x one", "labctl check x two --yes", "labctl hint x two", "labctl break x", "labctl receipt x"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("next (-want +got):\n%s", diff)
 	}
 	if task, ok := Current(w.lab, record(t, p)); ok {

@@ -3,7 +3,10 @@ package practice
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"labctl.dev/labctl/pkg/check"
 	"labctl.dev/labctl/pkg/engine"
 	"labctl.dev/labctl/pkg/lab"
 	"labctl.dev/labctl/pkg/progress"
@@ -65,11 +68,15 @@ func next(l *lab.Lab, s progress.Summary, r progress.Record) *Next {
 	if r.OpenFault() != nil {
 		return &Next{"labctl check " + name, "tells when the fault is repaired; labctl hint " + name + " --fault helps to find it"}
 	}
-	for _, t := range s.Tasks {
+	for i, t := range s.Tasks {
 		switch {
 		case t.Regressed:
 			return &Next{"labctl check " + name + " " + t.ID, fmt.Sprintf("%q passed before and does not now", t.Title)}
+		case t.Passed && len(t.Lost) > 0:
+			return &Next{"labctl check " + name + " " + t.ID, fmt.Sprintf("%s passed before and does not now", strings.Join(t.Lost, ", "))}
 		case t.Passed:
+		case t.State == progress.TaskPartial && onlyActiveLeft(&l.Tasks[i], r):
+			return &Next{"labctl check " + name + " " + t.ID + " --yes", fmt.Sprintf("the rest of %q: a check that works on the lab", t.Title)}
 		case t.State == progress.TaskPartial || t.HintLevel > 0:
 			return &Next{"labctl hint " + name + " " + t.ID, fmt.Sprintf("a hint for %q, if you are stuck", t.Title)}
 		default:
@@ -82,6 +89,24 @@ func next(l *lab.Lab, s progress.Summary, r progress.Record) *Next {
 		}
 	}
 	return &Next{"labctl receipt " + name, "a signed record of what you did"}
+}
+
+// onlyActiveLeft tells whether what is missing in a task are active checks that
+// nothing blocks and that have not failed yet: no hint helps there.
+func onlyActiveLeft(t *lab.Task, r progress.Record) bool {
+	left := false
+	for _, c := range t.Checks {
+		rec := r.Checks[c.ID]
+		if rec.Passing {
+			continue
+		}
+		if !c.IsActive() || rec.Last != nil && rec.Last.Status == check.StatusFail ||
+			slices.ContainsFunc(c.After, func(id string) bool { return !r.Checks[id].Passing }) {
+			return false
+		}
+		left = true
+	}
+	return left
 }
 
 // points gives "1 point" or "14 points".

@@ -207,6 +207,8 @@ func stateWord(t progress.TaskScore) string {
 		return "passed before, does not now"
 	case progress.TaskSolved:
 		return "solved by labctl"
+	case progress.TaskPassed:
+		return cmdutil.LostLine(t)
 	default:
 		return ""
 	}
