@@ -19,7 +19,7 @@ from labtools.output import Result
 
 @dataclass(frozen=True)
 class Case:
-    """One question with its right answer. No name means any object of the resource; `*` is all."""
+    """One question with its right answer. The resource may be one of another (pods/exec). No name means any object; `*` is all."""
 
     verb: str
     group: str
@@ -37,7 +37,16 @@ TABLES: Final[Mapping[str, Sequence[Case]]] = {
         Case("patch", "apps", "deployments", "mlflow", False, "the registry is not its business"),
         Case("patch", "apps", "deployments", "workbench", False, "nor is the workbench"),
         Case("patch", "apps", "deployments", "", False, "only one Deployment is its business"),
+        Case("create", "apps", "deployments", "", False, "nor does it make others"),
         Case("get", "", "secrets", "", False, "it reads no passwords"),
+        Case("create", "", "serviceaccounts/token", "", False, "it becomes nobody else"),
+        Case("create", "rbac.authorization.k8s.io", "rolebindings", "", False, "it gives no rights away"),
+        Case("patch", "", "configmaps", "", False, "it does not write the policy that judges"),
+        Case("get", "", "configmaps", "", False, "its policy is mounted, it asks for none"),
+        Case("create", "batch", "jobs", "", False, "it starts nothing"),
+        Case("create", "", "pods", "", False, "nor by hand"),
+        Case("create", "", "pods/exec", "", False, "it enters no pod"),
+        Case("list", "", "pods", "", False, "it does not look around"),
         Case("*", "*", "*", "", False, "it is no administrator"),
     ),
     "trigger": (
@@ -60,7 +69,8 @@ def parser() -> output.Parser:
 
 def review(account: str, namespace: str, case: Case) -> dict[str, Any]:
     """Returns the question as the API server takes it."""
-    attributes = {"namespace": namespace, "verb": case.verb, "group": case.group, "resource": case.resource, "name": case.name}
+    resource, _, subresource = case.resource.partition("/")
+    attributes = {"namespace": namespace, "verb": case.verb, "group": case.group, "resource": resource, "subresource": subresource, "name": case.name}
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
     subject = {"user": f"system:serviceaccount:{namespace}:{account}", "groups": groups}
     return {

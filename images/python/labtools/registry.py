@@ -88,7 +88,8 @@ def register(registry: Registry, name: str, tags: Sequence[str]) -> Result:
     source = registry.find_run(name)
     version, created = lifecycle.register(registry, source, tags)
     done = "made" if created else "there already"
-    text = f"version {version.number} of {MODEL_NAME} from run {name}: {done}"
+    copied = f", with the run's {', '.join(tags)}" if tags else ""
+    text = f"version {version.number} of {MODEL_NAME} from run {name}: {done}{copied}"
     return Result({"version": version.number, "run": name, "created": created, "tags": dict(version.tags)}, text)
 
 

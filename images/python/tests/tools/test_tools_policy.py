@@ -98,18 +98,26 @@ def test_each_case_breaks_one_rule(images: Path, monkeypatch: pytest.MonkeyPatch
     assert {name: case.expected for name, case in cases.items()} == {
         "approved-complete": "allow",
         "digest-mismatch": "deny",
+        "leaky-departure": "deny",
         "leaky-feature": "deny",
+        "missing-commit": "deny",
         "missing-digest": "deny",
         "missing-lineage": "deny",
+        "missing-train-end": "deny",
+        "missing-train-start": "deny",
         "self-approved": "deny",
         "unapproved": "deny",
     }
     conditions = {
-        "tagsPresent: [git_sha, data_digest, train_start, train_end]": {"missing-lineage"},
+        "tagsPresent: [git_sha]": {"missing-commit"},
+        "tagsPresent: [data_digest]": {"missing-lineage"},
+        "tagsPresent: [train_start]": {"missing-train-start"},
+        "tagsPresent: [train_end]": {"missing-train-end"},
         "tagEquals: {tag: validation_status, value: approved}": {"unapproved"},
         "tagsDiffer: [approved_by, author]": {"self-approved"},
         "digest: verified": {"missing-digest", "digest-mismatch"},
-        "featuresExclude: [dep_time, dep_delay, arr_time, arr_delay, air_time]": {"leaky-feature"},
+        "featuresExclude: [dep_time, dep_delay]": {"leaky-departure"},
+        "featuresExclude: [arr_time, arr_delay, air_time]": {"leaky-feature"},
     }
     for condition, denied in conditions.items():
         rules = policy.parse(f"allow: false\nrules:\n- {{name: r, allow: true, when: [{{{condition}}}]}}")
