@@ -338,7 +338,16 @@ func TestNext(t *testing.T) {
 	got = append(got, command())
 	w.lab.Faults = nil
 	got = append(got, command())
-	want := []string{"labctl task x one", "labctl check x two --yes", "labctl hint x two", "labctl break x", "labctl receipt x"}
+	// A check without which the task passes, too.
+	w.lab.Tasks[0].Checks = append(w.lab.Tasks[0].Checks, lab.Check{ID: "X1c", Points: 1})
+	for _, holds := range []bool{true, false} {
+		w.holds["X1c"] = holds
+		check(false)
+		got = append(got, command())
+	}
+	want := []string{
+		"labctl task x one", "labctl check x two", "labctl hint x two", "labctl break x", "labctl receipt x", "labctl receipt x", "labctl check x one",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("next (-want +got):\n%s", diff)
 	}

@@ -3,8 +3,6 @@ package practice
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"labctl.dev/labctl/pkg/check"
 	"labctl.dev/labctl/pkg/engine"
@@ -72,15 +70,18 @@ func next(l *lab.Lab, s progress.Summary, r progress.Record) *Next {
 		switch {
 		case t.Regressed:
 			return &Next{"labctl check " + name + " " + t.ID, fmt.Sprintf("%q passed before and does not now", t.Title)}
-		case t.Passed && len(t.Lost) > 0:
-			return &Next{"labctl check " + name + " " + t.ID, fmt.Sprintf("%s passed before and does not now", strings.Join(t.Lost, ", "))}
 		case t.Passed:
 		case t.State == progress.TaskPartial && onlyActiveLeft(&l.Tasks[i], r):
-			return &Next{"labctl check " + name + " " + t.ID + " --yes", fmt.Sprintf("the rest of %q: a check that works on the lab", t.Title)}
+			return &Next{"labctl check " + name + " " + t.ID, fmt.Sprintf("what is left of %q changes the lab for a moment, so it asks first", t.Title)}
 		case t.State == progress.TaskPartial || t.HintLevel > 0:
 			return &Next{"labctl hint " + name + " " + t.ID, fmt.Sprintf("a hint for %q, if you are stuck", t.Title)}
 		default:
 			return &Next{"labctl task " + name + " " + t.ID, fmt.Sprintf("what to do for %q, %s", t.Title, points(t.Max))}
+		}
+	}
+	for _, t := range s.Tasks {
+		if len(t.Lost) > 0 {
+			return &Next{"labctl check " + name + " " + t.ID, fmt.Sprintf("%q passes, but not all that passed before", t.Title)}
 		}
 	}
 	for _, f := range s.Faults {
@@ -92,7 +93,7 @@ func next(l *lab.Lab, s progress.Summary, r progress.Record) *Next {
 }
 
 // onlyActiveLeft tells whether what is missing in a task are active checks that
-// nothing blocks and that have not failed yet: no hint helps there.
+// have not failed yet: no hint helps there.
 func onlyActiveLeft(t *lab.Task, r progress.Record) bool {
 	left := false
 	for _, c := range t.Checks {
@@ -100,8 +101,7 @@ func onlyActiveLeft(t *lab.Task, r progress.Record) bool {
 		if rec.Passing {
 			continue
 		}
-		if !c.IsActive() || rec.Last != nil && rec.Last.Status == check.StatusFail ||
-			slices.ContainsFunc(c.After, func(id string) bool { return !r.Checks[id].Passing }) {
+		if !c.IsActive() || rec.Last != nil && rec.Last.Status == check.StatusFail {
 			return false
 		}
 		left = true

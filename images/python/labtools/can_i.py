@@ -19,7 +19,7 @@ from labtools.output import Result
 
 @dataclass(frozen=True)
 class Case:
-    """One question with its right answer. The resource may be one of another (pods/exec). No name means any object; `*` is all."""
+    """One question with its right answer. The resource may name a subresource, such as pods/exec. No name means any object; `*` is all."""
 
     verb: str
     group: str
@@ -37,15 +37,16 @@ TABLES: Final[Mapping[str, Sequence[Case]]] = {
         Case("patch", "apps", "deployments", "mlflow", False, "the registry is not its business"),
         Case("patch", "apps", "deployments", "workbench", False, "nor is the workbench"),
         Case("patch", "apps", "deployments", "", False, "only one Deployment is its business"),
-        Case("create", "apps", "deployments", "", False, "nor does it make others"),
+        Case("create", "apps", "deployments", "", False, "it makes no Deployments"),
         Case("get", "", "secrets", "", False, "it reads no passwords"),
         Case("create", "", "serviceaccounts/token", "", False, "it becomes nobody else"),
         Case("create", "rbac.authorization.k8s.io", "rolebindings", "", False, "it gives no rights away"),
         Case("patch", "", "configmaps", "", False, "it does not write the policy that judges"),
         Case("get", "", "configmaps", "", False, "its policy is mounted, it asks for none"),
         Case("create", "batch", "jobs", "", False, "it starts nothing"),
-        Case("create", "", "pods", "", False, "nor by hand"),
+        Case("create", "", "pods", "", False, "it makes no pods by hand"),
         Case("create", "", "pods/exec", "", False, "it enters no pod"),
+        Case("get", "", "pods/exec", "", False, "it enters no pod by a WebSocket"),
         Case("list", "", "pods", "", False, "it does not look around"),
         Case("*", "*", "*", "", False, "it is no administrator"),
     ),

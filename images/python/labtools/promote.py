@@ -70,7 +70,7 @@ def judge_fixtures(fixtures: str) -> Result:
         verdict = policy.judge(case.candidate)
         cases.append({"name": case.name, "words": case.words, "found": verdict.word, "expected": case.expected})
         # The reason stays out: it would spell the case's values.
-        lines.append(f"{'ok ' if verdict.word == case.expected else 'NOT'} {case.name:18} {verdict.word:5} expected {case.expected:5}  {case.words}")
+        lines.append(f"{'ok ' if verdict.word == case.expected else 'NOT'} {case.name:20} {verdict.word:5} expected {case.expected:5}  {case.words}")
     agree = all(case["found"] == case["expected"] for case in cases)
     return Result({"cases": cases, "agree": agree}, "\n".join(lines))
 

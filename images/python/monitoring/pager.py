@@ -8,7 +8,7 @@ It takes what Alertmanager sends to a webhook and keeps it for people and for ch
     GET /                  the same as a page to look at
     GET /healthz
 
-Both of /alerts take labels, too, for those alerts only: ?alertname=FeatureDrift&feature=hour&feature=carrier is FeatureDrift of one of
+All that show or forget alerts take labels, too, for those only: ?alertname=FeatureDrift&feature=hour&feature=carrier is FeatureDrift of one of
 the two features. An alert is kept once for each time it began and once for each time it ended; repeats only count. With it goes the window of
 data that was current when it came: Prometheus is asked for model_window_start_timestamp_seconds of the alert's model then,
 because later it knows only the last one. Several jobs publish windows of a model, each at its own pace: the window is that of the

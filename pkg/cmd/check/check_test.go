@@ -95,6 +95,8 @@ func report() *practice.CheckReport {
 		r.Look = "labctl shell model-registry -- registry alias"
 	})
 	lost.Regressed = true
+	broad := result("MR4b", "promote", check.StatusFail, func(r *check.Result) { r.Message = "May promoter get secrets? Found yes, expected no." })
+	broad.Regressed = true
 	return &practice.CheckReport{
 		Lab: "model-registry", Title: "Model registry", Namespace: "lab-model-registry", Target: "local cluster",
 		Tasks: []practice.TaskReport{
@@ -117,6 +119,10 @@ func report() *practice.CheckReport {
 					result("MR3c", "pin", check.StatusError, func(r *check.Result) { r.Message = "the API server closed the connection" }),
 					result("MR3d", "pin", check.StatusSkipped, func(r *check.Result) { r.Active = true }),
 				},
+			},
+			{
+				TaskScore: progress.TaskScore{ID: "promote", Title: "Promotion as code", State: progress.TaskPassed, Passed: true, Earned: 16, Now: 13, Max: 16, Lost: []string{"MR4b"}},
+				Checks:    []practice.CheckResult{result("MR4a", "promote", check.StatusPass, nil), broad},
 			},
 		},
 		Score: practice.Score{Earned: 25, Max: 34, BonusMax: 24},

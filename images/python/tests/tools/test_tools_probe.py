@@ -182,6 +182,8 @@ def test_can_i_asks_for_the_account_and_its_groups() -> None:
     assert asked["spec"]["user"] == "system:serviceaccount:lab:promoter"
     assert asked["spec"]["groups"] == ["system:serviceaccounts", "system:serviceaccounts:lab", "system:authenticated"]
     assert asked["spec"]["resourceAttributes"]["namespace"] == "lab"
+    inside = can_i.review("promoter", "lab", can_i.Case("create", "", "pods/exec", "", False, ""))["spec"]["resourceAttributes"]
+    assert (inside["resource"], inside["subresource"]) == ("pods", "exec")
 
 
 class Scores:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labtools import pager as command
+from labtools import oncall as command
 from miniature import Run
 from monitoring import pager
 
@@ -32,10 +32,9 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
-def send(url: str, features: Sequence[str], status: str = "firing", queue: str = "tickets") -> None:
+def send(url: str, features: Sequence[str], status: str = "firing", queue: str = "tickets", starts: str = "2026-11-25T15:00:00Z") -> None:
     alerts: list[dict[str, Any]] = [
-        {"status": status, "labels": {"alertname": "FeatureDrift", "feature": feature}, "annotations": {}, "startsAt": "2026-11-25T15:00:00Z"}
-        for feature in features
+        {"status": status, "labels": {"alertname": "FeatureDrift", "feature": feature}, "annotations": {}, "startsAt": starts} for feature in features
     ]
     urllib.request.urlopen(urllib.request.Request(f"{url}/?queue={queue}", json.dumps({"alerts": alerts}).encode()), timeout=5).close()
 
@@ -53,7 +52,10 @@ def test_it_lists_what_is_meant(phone: str, run: Run) -> None:
 
 def test_it_forgets_only_that(phone: str, run: Run) -> None:
     send(phone, ["hour", "temp"])
-    assert run(command.main, "clear", "--queue", "tickets", "--label", "alertname=FeatureDrift", "--label", "feature=hour") == (0, {"forgotten": 1})
+    assert run(command.main, "clear", "--queue", "tickets", "--label", "alertname=FeatureDrift", "--label", "feature=hour") == (
+        0,
+        {"forgotten": 1, "still_firing": 0},
+    )
     assert features(run(command.main, "list")[1]) == ["temp"]
 
 
@@ -61,17 +63,22 @@ def test_it_waits_for_the_end(phone: str, run: Run) -> None:
     send(phone, ["hour"])
     ending = threading.Timer(0.2, send, (phone, ["hour"], "resolved"))
     ending.start()
-    assert run(command.main, "clear", "--ended") == (0, {"forgotten": 2})
+    assert run(command.main, "clear", "--ended") == (0, {"forgotten": 2, "still_firing": 0})
     ending.join()
 
 
-def test_what_does_not_end_stays(phone: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alert_that_began_again_counts_by_its_last_word(phone: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alertmanager tells nothing of an end that is over when it looks: the end that comes later has another beginning."""
+    monkeypatch.setattr(command, "WAIT_SECONDS", 60)
+    send(phone, ["hour"], starts="2026-11-25T15:00:00Z")
+    send(phone, ["hour"], "resolved", starts="2026-11-25T15:20:00Z")
+    assert run(command.main, "clear", "--ended") == (0, {"forgotten": 2, "still_firing": 0})
+
+
+def test_an_end_that_never_comes_is_said(phone: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "WAIT_SECONDS", 0.05)
     send(phone, ["hour"])
-    code, data = run(command.main, "clear", "--ended")
-    assert code == 1
-    assert "1 of them are still firing" in data["error"]
-    assert features(run(command.main, "list")[1]) == ["hour"]
+    assert run(command.main, "clear", "--ended") == (0, {"forgotten": 1, "still_firing": 1})
 
 
 @pytest.mark.usefixtures("phone")
