@@ -92,21 +92,16 @@ func next(l *lab.Lab, s progress.Summary, r progress.Record) *Next {
 	return &Next{"labctl receipt " + name, "a signed record of what you did"}
 }
 
-// onlyActiveLeft tells whether what is missing in a task are active checks that
-// have not failed yet: no hint helps there.
+// onlyActiveLeft tells whether all that is missing in a task that is not passed
+// are active checks that have not failed yet: no hint helps there.
 func onlyActiveLeft(t *lab.Task, r progress.Record) bool {
-	left := false
 	for _, c := range t.Checks {
 		rec := r.Checks[c.ID]
-		if rec.Passing {
-			continue
-		}
-		if !c.IsActive() || rec.Last != nil && rec.Last.Status == check.StatusFail {
+		if !rec.Passing && (!c.IsActive() || rec.Last != nil && rec.Last.Status == check.StatusFail) {
 			return false
 		}
-		left = true
 	}
-	return left
+	return true
 }
 
 // points gives "1 point" or "14 points".
