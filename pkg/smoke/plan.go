@@ -130,6 +130,10 @@ func Plan(l *lab.Lab, pick Selection) []Stage {
 		p.fault(&l.Faults[i])
 	}
 	p.add(Stage{Name: "reset", Kind: Reset, Reset: true, Wants: p.all(NotPass)})
+	if len(p.stages) > 0 {
+		// Whatever is picked begins where a learner does.
+		p.stages[0].Reset = true
+	}
 	return p.stages
 }
 

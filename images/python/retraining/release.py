@@ -48,7 +48,7 @@ def promote(gate_run: str, cooldown_days: int) -> Result:
         release(registry, version, gate_run, report, now)
     serving.write_pin(number, manager=MANAGER)
     output.say(f"champion is version {number}; waiting until it serves")
-    predictor.wait_for(number, deployment.ROLLOUT_SECONDS)
+    wait_served(number)
     return Result({**data, "champion": number, "promoted": champion != number}, f"version {number} is champion and serves")
 
 
@@ -63,6 +63,12 @@ def release(registry: Registry, version: Version, gate_run: str, report: Mapping
     lifecycle.promote(registry, registry.run(version.run_id))
     if NOT_PROMOTED in version.tags:
         registry.delete_tag(version.number, NOT_PROMOTED)
+
+
+def wait_served(number: str) -> None:
+    """Waits until the version alone answers: what is scored by the one before would count against it."""
+    deployment.wait_replaced()
+    predictor.wait_for(number, serving.ANSWER_SECONDS)
 
 
 def brake(registry: Registry, version: Version, now: datetime, cooldown_days: int) -> str | None:

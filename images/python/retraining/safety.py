@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from lab.contract import MODEL_NAME, TARGET
-from labtools import deployment, kubernetes, lifecycle, output, predictor, serving
+from labtools import kubernetes, lifecycle, output, serving
 from labtools.errors import ToolError
 from labtools.mlflow_api import Registry, Version
 from labtools.output import Result
@@ -177,7 +177,7 @@ def back(registry: Registry, champion: str, now: datetime, rules: Rules, reason:
     lifecycle.set_tag(registry, registry.version(champion), release.ROLLED_BACK_AT, now.isoformat())
     done = lifecycle.roll_back(registry, reason)
     serving.write_pin(done.returned_to, manager=release.MANAGER)
-    predictor.wait_for(done.returned_to, deployment.ROLLOUT_SECONDS)
+    release.wait_served(done.returned_to)
     return until
 
 

@@ -23,7 +23,9 @@ def lab(registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
     file = tmp_path / "cluster.json"
     container = {"name": "predictor", "env": [{"name": "MODEL_URI", "value": "models:/flight-delay/1"}]}
     template = {"metadata": {"labels": {"app": "predictor", "mlops/model-version": "1"}}, "spec": {"containers": [container]}}
-    predictor_of = {"metadata": {"name": "predictor"}, "spec": {"selector": {"matchLabels": {"app": "predictor"}}, "template": template}}
+    ready = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    spec = {"selector": {"matchLabels": {"app": "predictor"}}, "template": template}
+    predictor_of = {"metadata": {"name": "predictor", "generation": 1}, "spec": spec, "status": ready}
     state = {"deployment": {"predictor": predictor_of}, "configmap": {}, "pods": {"p": pod("p")}, "job": {}, "patches": [], "rights": {}, "stuck": False}
     file.write_text(json.dumps(state))
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from labtools import deployment, registry
+from labtools.errors import ToolError
 from miniature import Lab, Run, pod, sha256
 
 
@@ -90,6 +91,31 @@ def test_pin_does_not_give_up_after_one_crash(lab: Lab, run: Run, monkeypatch: p
     begin = time.monotonic()
     assert run(registry.main, "pin", "--version", "1") == (1, {"error": "Deployment predictor is not rolled out: pod predictor-2: CrashLoopBackOff"})
     assert time.monotonic() - begin >= 0.5
+
+
+COUNTS = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        (COUNTS, True),
+        ({}, False),
+        ({**COUNTS, "observedGeneration": 1}, False),
+        ({**COUNTS, "replicas": 3}, False),
+        ({**COUNTS, "updatedReplicas": 1}, False),
+        ({**COUNTS, "availableReplicas": 1}, False),
+    ],
+    ids=["all new", "nothing yet", "not seen yet", "an old pod answers still", "half of them", "not ready"],
+)
+def test_replaced(status: dict[str, int], found: bool) -> None:
+    assert deployment.replaced({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status}) is found
+
+
+def test_wait_replaced_gives_up(lab: Lab) -> None:
+    lab.change(deployment={"predictor": {"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": {**COUNTS, "replicas": 3}}})
+    with pytest.raises(ToolError, match=r"Deployment predictor is not rolled out after 0\.1 s"):
+        deployment.wait_replaced(seconds=0.1)
 
 
 def test_pin_needs_a_champion(lab: Lab, run: Run) -> None:
