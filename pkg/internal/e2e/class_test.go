@@ -31,7 +31,7 @@ const student = "student"
 // a namespaced Role. An API call that this Role forbids fails the proof.
 func (m *machine) provesAsStudent(t *testing.T, admin, registry string) {
 	t.Helper()
-	names, states := asked(t, classLabsEnv, classStatesEnv, "fresh,solved")
+	names, states := asked(t, classLabsEnv, classStatesEnv, []string{labName}, "fresh,solved")
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			kubeconfig := makeStudent(t, admin, "lab-"+name)
