@@ -95,7 +95,7 @@ func TestComponentChartVariants(t *testing.T) {
 		values release.Values
 	}{
 		"workbench-monitoring": {"workbench", release.Values{"image": "workbench-monitoring", "rights": map[string]any{
-			"pods": true, "services": true, "deployments": true, "cronjobs": true, "scaling": true, "quotas": true,
+			"pods": true, "services": true, "deployments": true, "cronjobs": true, "scaling": true,
 		}}},
 		"monitoring-prometheus": {"monitoring", release.Values{"alertmanager": off, "pushgateway": off, "pager": off}},
 		"monitoring-routes":     {"monitoring", release.Values{"alertmanager": map[string]any{"config": "route: {receiver: night}\n"}}},

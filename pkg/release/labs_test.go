@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/pod-security-admission/api"
@@ -21,6 +22,7 @@ import (
 	"labctl.dev/labctl/labs"
 	"labctl.dev/labctl/pkg/catalog"
 	"labctl.dev/labctl/pkg/internal/golden"
+	"labctl.dev/labctl/pkg/kube"
 	"labctl.dev/labctl/pkg/lab"
 	"labctl.dev/labctl/pkg/release"
 )
@@ -108,6 +110,55 @@ func TestLabCharts(t *testing.T) {
 	}
 }
 
+// TestLabRolesAreWithinReach: nobody may grant what he has not himself, so each
+// right that a lab's Roles grant must be among those that labctl asks for.
+func TestLabRolesAreWithinReach(t *testing.T) {
+	t.Parallel()
+	for name, l := range allLabs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			may := map[kube.Right]bool{}
+			for _, r := range kube.LabRights("lab-"+name, false) {
+				may[r] = true
+			}
+			granted := 0
+			for _, o := range l.Objects {
+				if o.GetKind() != "Role" {
+					continue
+				}
+				var role rbacv1.Role
+				if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &role); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range granting(role) {
+					granted++
+					if !may[r] {
+						t.Errorf("Role %s grants %s, which labctl does not ask for", role.Name, r)
+					}
+				}
+			}
+			if granted == 0 {
+				t.Error("no Role grants anything")
+			}
+		})
+	}
+}
+
+// granting lists the rights of a Role one by one.
+func granting(role rbacv1.Role) []kube.Right {
+	var rights []kube.Right
+	for _, rule := range role.Rules {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					rights = append(rights, kube.Right{Verb: verb, Group: group, Resource: resource, Namespace: role.Namespace})
+				}
+			}
+		}
+	}
+	return rights
+}
+
 // TestLabImages holds the chart to the images that lab.yaml tells of.
 func TestLabImages(t *testing.T) {
 	t.Parallel()
@@ -182,7 +233,7 @@ func TestLabFitsItsMemory(t *testing.T) {
 
 // asFound are pods that have neither resources nor probes worth the name,
 // because giving them some is a task of the lab.
-var asFound = []string{"serving/predictor-stable", "serving/predictor-canary"}
+var asFound = []string{"serving/predictor-stable", "serving/predictor-canary", "retraining/retrain"}
 
 // TestLabPodsAreRestricted asks the admission plugin's own code.
 func TestLabPodsAreRestricted(t *testing.T) {
@@ -197,7 +248,11 @@ func TestLabPodsAreRestricted(t *testing.T) {
 			t.Parallel()
 			pods := 0
 			for _, o := range l.Objects {
-				template, found, err := unstructured.NestedMap(o.Object, "spec", "template")
+				at := []string{"spec", "template"}
+				if o.GetKind() == "CronJob" {
+					at = []string{"spec", "jobTemplate", "spec", "template"}
+				}
+				template, found, err := unstructured.NestedMap(o.Object, at...)
 				if err != nil || !found {
 					continue
 				}
