@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -39,9 +40,9 @@ func TestActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var held, most atomic.Int32
 		f := &fake{}
-		exclusive := WithExclusive(func(context.Context) (func(), error) {
+		exclusive := WithExclusive(func(ctx context.Context) (context.Context, func(), error) {
 			most.Store(max(most.Load(), held.Add(1)))
-			return func() { held.Add(-1) }, nil
+			return ctx, func() { held.Add(-1) }, nil
 		})
 		var order []string
 		results := runAll(t, newRunner(t, l, f, exclusive), Request{Active: true, OnResult: func(r Result) { order = append(order, r.ID) }})
@@ -55,13 +56,36 @@ func TestActive(t *testing.T) {
 		if diff := cmp.Diff([]string{"MR1a pass", "MR1b skipped", "MR1c pass", "MR1d pass"}, brief(results)); diff != "" {
 			t.Error(diff)
 		}
-		busy := WithExclusive(func(context.Context) (func(), error) {
-			return nil, clierr.New("Wait for it.", "another active check runs")
+		busy := WithExclusive(func(context.Context) (context.Context, func(), error) {
+			return nil, nil, clierr.New("Wait for it.", "another active check runs")
 		})
 		results = runAll(t, newRunner(t, l, f, busy), Request{Active: true})
 		if results[0].Status != StatusError || results[0].Message != "Could not look: another active check runs" || results[0].Look != "Wait for it." {
 			t.Errorf("%+v", results[0])
 		}
+	})
+}
+
+// TestActiveLosesItsRight: it ends, and says why, before another one begins.
+func TestActiveLosesItsRight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{see: map[string]func(int) (probe.Observation, error){
+			"mr1a": func(int) (probe.Observation, error) {
+				time.Sleep(2 * time.Second)
+				return replicas(3), nil
+			},
+		}}
+		l := labOf(plain("MR1a", func(c *lab.Check) { c.Active = "restarts predictor" }))
+		exclusive := WithExclusive(func(ctx context.Context) (context.Context, func(), error) {
+			held, cancel := context.WithTimeoutCause(ctx, time.Second, errors.New("the lease is gone"))
+			return held, cancel, nil
+		})
+		res := only(t, runAll(t, newRunner(t, l, f, exclusive), Request{Active: true}))
+		if res.Status != StatusError || res.Message != "Could not look: the lease is gone" {
+			t.Errorf("%+v", res)
+		}
+		time.Sleep(time.Minute) // the probe that nobody waits for ends, too
 	})
 }
 

@@ -227,7 +227,7 @@ func (x *run) active(ctx context.Context, c *compiled) (Result, error) {
 		res.Message = fmt.Sprintf("Not run: it %s.", strings.TrimRight(c.Active, "."))
 		return res, nil
 	}
-	release, err := x.runner.exclusive(ctx)
+	held, release, err := x.runner.exclusive(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return Result{}, context.Cause(ctx)
@@ -235,7 +235,11 @@ func (x *run) active(ctx context.Context, c *compiled) (Result, error) {
 		return x.runner.failed(c, err, nil), nil
 	}
 	defer release()
-	return x.poll(ctx, c)
+	res, err := x.poll(held, c)
+	if err != nil && ctx.Err() == nil && held.Err() != nil {
+		return x.runner.failed(c, err, nil), nil
+	}
+	return res, err
 }
 
 func (x *run) poll(ctx context.Context, c *compiled) (Result, error) {

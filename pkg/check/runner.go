@@ -21,16 +21,20 @@ type Runner struct {
 	checks    []*compiled // in the order of the file
 	byID      map[string]*compiled
 
-	exclusive func(context.Context) (func(), error)
+	exclusive Exclusive
 	expect    map[string]string
 }
 
 // Option changes how a Runner works.
 type Option func(*Runner)
 
+// Exclusive takes the right to change the lab. The context held ends when the
+// right is lost; release gives it back.
+type Exclusive func(ctx context.Context) (held context.Context, release func(), err error)
+
 // WithExclusive gets the right to change the lab before an active check, and
 // gives it back afterwards.
-func WithExclusive(f func(ctx context.Context) (release func(), err error)) Option {
+func WithExclusive(f Exclusive) Option {
 	return func(r *Runner) { r.exclusive = f }
 }
 
@@ -58,7 +62,7 @@ type compiled struct {
 func New(l *lab.Lab, namespace string, p Prober, opts ...Option) (*Runner, error) {
 	r := &Runner{
 		lab: l, namespace: namespace, prober: p, byID: make(map[string]*compiled),
-		exclusive: func(context.Context) (func(), error) { return func() {}, nil },
+		exclusive: func(ctx context.Context) (context.Context, func(), error) { return ctx, func() {}, nil },
 	}
 	for _, o := range opts {
 		o(r)

@@ -19,8 +19,9 @@ const clusterLeases = "default"
 // on the lab, on whatever machine it runs. Where the user may, it is taken for the
 // whole cluster: load on one lab would be read as slowness in another. On the
 // cluster of a class, where a learner has rights in one namespace only, labs do
-// not wait for each other.
-func (s *Session) HoldActive(ctx context.Context, sink ui.Sink) (release func(), err error) {
+// not wait for each other. The check uses the context held, which ends when the
+// right is lost.
+func (s *Session) HoldActive(ctx context.Context, sink ui.Sink) (held context.Context, release func(), err error) {
 	lease := kube.Lease{
 		Namespace: s.Namespace, Name: activeLease,
 		Holder: "labctl-" + rand.Text(),
@@ -34,23 +35,23 @@ func (s *Session) HoldActive(ctx context.Context, sink ui.Sink) (release func(),
 	}
 	everywhere, err := s.Client.May(ctx, rights...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// The lab's own comes first for everybody, so that no two wait for each other.
-	releaseLab, err := s.Client.Hold(ctx, lease)
+	held, releaseLab, err := s.Client.Hold(ctx, lease)
 	if err != nil || !everywhere {
-		return releaseLab, err
+		return held, releaseLab, err
 	}
 	lease.Namespace = clusterLeases
 	lease.OnWait = func(string) {
 		sink.Emit(ui.Event{Kind: ui.Note, Text: "Another lab of this cluster runs an active check; waiting for it."})
 	}
-	releaseCluster, err := s.Client.Hold(ctx, lease)
+	held, releaseCluster, err := s.Client.Hold(held, lease)
 	if err != nil {
 		releaseLab()
-		return nil, err
+		return nil, nil, err
 	}
-	return func() {
+	return held, func() {
 		releaseCluster()
 		releaseLab()
 	}, nil

@@ -37,14 +37,14 @@ func TestHoldActive(t *testing.T) {
 				session := func(namespace string) *Session {
 					return &Session{Client: &kube.Client{Clientset: set}, Namespace: namespace}
 				}
-				first, err := session("lab-a").HoldActive(t.Context(), ui.Discard())
+				_, first, err := session("lab-a").HoldActive(t.Context(), ui.Discard())
 				if err != nil {
 					t.Fatal(err)
 				}
 				why := errors.New("tired")
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, why)
 				defer cancel()
-				second, err := session("lab-b").HoldActive(ctx, ui.Discard())
+				_, second, err := session("lab-b").HoldActive(ctx, ui.Discard())
 				if tc.waits != errors.Is(err, why) {
 					t.Errorf("the other lab: %v", err)
 				}

@@ -27,21 +27,26 @@ type Lease struct {
 	OnWait func(holder string)
 }
 
+// ErrLeaseLost is why the context of a lease ends that could not be renewed.
+var ErrLeaseLost = fmt.Errorf("the lease could not be renewed for %s, so somebody else may have it", leaseRenews)
+
 // Hold takes a lease in the cluster and renews it until release is called, so
 // that users on different machines take turns. It waits for another holder until
-// ctx ends. release may be called more than once; a lease that nobody took over
-// by then is deleted.
-func (c *Client) Hold(ctx context.Context, l Lease) (release func(), err error) {
+// ctx ends. What is done under the lease uses the context held, which ends with
+// ErrLeaseLost when the lease can't be renewed. release may be called more than
+// once; a lease that nobody took over by then is deleted.
+func (c *Client) Hold(ctx context.Context, l Lease) (held context.Context, release func(), err error) {
 	// Without the right to use leases the wait would never end.
 	leases := c.Clientset.CoordinationV1().Leases(l.Namespace)
 	reading, cancel := request(ctx)
 	defer cancel()
 	if _, err := leases.Get(reading, l.Name, metav1.GetOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("lease %s: %w", l.Name, err)
+		return nil, nil, fmt.Errorf("lease %s: %w", l.Name, err)
 	}
 	// Renewing outlives ctx: what is done under the lease is cleaned up first.
 	holding, stop := context.WithCancel(context.WithoutCancel(ctx))
-	held, ended := make(chan struct{}), make(chan struct{})
+	held, lost := context.WithCancelCause(ctx)
+	taken, ended := make(chan struct{}), make(chan struct{})
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name}, Client: c.Clientset.CoordinationV1(),
@@ -49,8 +54,8 @@ func (c *Client) Hold(ctx context.Context, l Lease) (release func(), err error) 
 		},
 		LeaseDuration: leaseLasts, RenewDeadline: leaseRenews, RetryPeriod: leaseRetry, ReleaseOnCancel: true, Name: l.Name,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) { close(held) },
-			OnStoppedLeading: func() {},
+			OnStartedLeading: func(context.Context) { close(taken) },
+			OnStoppedLeading: func() { lost(ErrLeaseLost) },
 			OnNewLeader: func(holder string) {
 				if holder != l.Holder && holder != "" && l.OnWait != nil {
 					l.OnWait(holder)
@@ -60,7 +65,8 @@ func (c *Client) Hold(ctx context.Context, l Lease) (release func(), err error) 
 	})
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("lease %s: %w", l.Name, err)
+		lost(err)
+		return nil, nil, fmt.Errorf("lease %s: %w", l.Name, err)
 	}
 	go func() {
 		defer close(ended)
@@ -72,11 +78,11 @@ func (c *Client) Hold(ctx context.Context, l Lease) (release func(), err error) 
 		c.dropLease(ctx, l)
 	}
 	select {
-	case <-held:
-		return release, nil
+	case <-taken:
+		return held, release, nil
 	case <-ctx.Done():
 		release()
-		return nil, fmt.Errorf("wait for lease %s: %w", l.Name, context.Cause(ctx))
+		return nil, nil, fmt.Errorf("wait for lease %s: %w", l.Name, context.Cause(ctx))
 	}
 }
 

@@ -22,7 +22,7 @@ func TestHold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := &kube.Client{Clientset: fake.NewClientset()}
-		first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
+		_, first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestHold(t *testing.T) {
 		why := errors.New("tired")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, why)
 		defer cancel()
-		if _, err := c.Hold(ctx, kube.Lease{Namespace: "n", Name: "l", Holder: "two", OnWait: func(h string) { waits <- h }}); !errors.Is(err, why) {
+		if _, _, err := c.Hold(ctx, kube.Lease{Namespace: "n", Name: "l", Holder: "two", OnWait: func(h string) { waits <- h }}); !errors.Is(err, why) {
 			t.Errorf("the second holder: %v", err)
 		}
 		if len(waits) != 1 || <-waits != "one" {
@@ -39,7 +39,7 @@ func TestHold(t *testing.T) {
 		}
 		first()
 		first() // twice is allowed
-		second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
+		_, second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,13 +55,13 @@ func TestHoldLeavesALeaseOfAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := &kube.Client{Clientset: fake.NewClientset()}
-		first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
+		_, first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		taken := make(chan func())
 		go func() {
-			second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
+			_, second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -88,7 +88,7 @@ func TestHoldOfAKilledProcess(t *testing.T) {
 		set.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
 			return broken.Load(), nil, errors.New("gone")
 		})
-		first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
+		_, first, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestHoldOfAKilledProcess(t *testing.T) {
 		first()
 		broken.Store(false)
 		begin := time.Now()
-		second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
+		_, second, err := c.Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "two"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,6 +107,34 @@ func TestHoldOfAKilledProcess(t *testing.T) {
 	})
 }
 
+// TestHoldIsLost: who can't renew must stop before the next one begins.
+func TestHoldIsLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		set := fake.NewClientset()
+		var broken atomic.Bool
+		set.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return broken.Load(), nil, errors.New("gone")
+		})
+		held, release, err := (&kube.Client{Clientset: set}).Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if held.Err() != nil {
+			t.Errorf("lost while it is renewed: %v", context.Cause(held))
+		}
+		broken.Store(true)
+		time.Sleep(14 * time.Second) // less than a lease lasts
+		synctest.Wait()
+		if !errors.Is(context.Cause(held), kube.ErrLeaseLost) {
+			t.Errorf("cause %v", context.Cause(held))
+		}
+		release()
+	})
+}
+
 // TestHoldWithoutTheRight ends at once: the wait would have no end.
 func TestHoldWithoutTheRight(t *testing.T) {
 	t.Parallel()
@@ -114,7 +142,7 @@ func TestHoldWithoutTheRight(t *testing.T) {
 	set.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "l", errors.New("no"))
 	})
-	if _, err := (&kube.Client{Clientset: set}).Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"}); !apierrors.IsForbidden(err) {
+	if _, _, err := (&kube.Client{Clientset: set}).Hold(t.Context(), kube.Lease{Namespace: "n", Name: "l", Holder: "one"}); !apierrors.IsForbidden(err) {
 		t.Errorf("error %v", err)
 	}
 }

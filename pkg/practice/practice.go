@@ -49,7 +49,7 @@ type Deps struct {
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
 	// Runner makes the runner of a lab's checks; nil makes the real one.
-	Runner func(s *engine.Session, exclusive func(context.Context) (func(), error)) (Runner, error)
+	Runner func(s *engine.Session, exclusive check.Exclusive) (Runner, error)
 	// Drills makes what runs the steps of solutions and faults; nil makes the
 	// real one.
 	Drills func(s *engine.Session) Stepper
@@ -75,7 +75,7 @@ func New(d Deps) *Practice {
 	return &Practice{deps: d}
 }
 
-func newRunner(s *engine.Session, exclusive func(context.Context) (func(), error)) (Runner, error) {
+func newRunner(s *engine.Session, exclusive check.Exclusive) (Runner, error) {
 	prober := probe.New(probe.Config{Client: s.Client, Namespace: s.Namespace, Files: s.Files})
 	return check.New(s.Lab, s.Namespace, prober, check.WithExclusive(exclusive))
 }
@@ -101,7 +101,7 @@ func (p *Practice) join(ctx context.Context, name string, flags engine.Target, s
 	if err != nil {
 		return nil, err
 	}
-	runner, err := p.deps.Runner(s, func(ctx context.Context) (func(), error) { return s.HoldActive(ctx, sink) })
+	runner, err := p.deps.Runner(s, func(ctx context.Context) (context.Context, func(), error) { return s.HoldActive(ctx, sink) })
 	if err != nil {
 		return nil, &clierr.Error{Op: "read the checks of " + name, Err: err, Hint: "correct the lab's files: labctl lint " + name, Code: clierr.CodeUsage, ID: "lab-invalid"}
 	}
