@@ -179,18 +179,18 @@ func (p *Practice) missing(ctx context.Context, s *session, f *lab.Fault, sink u
 // inject puts the fault in. It is noted first, so that one which is half in can
 // be taken out.
 func (p *Practice) inject(ctx context.Context, s *session, f *lab.Fault, rep *BreakReport, sink ui.Sink) error {
-	note := func() error {
+	note := func(partial bool) error {
 		rep.Injected = p.now()
 		return s.store.Update(ctx, func(r *progress.Record) error {
 			if d := r.OpenFault(); d != nil && d.ID == f.ID {
-				d.Injected = rep.Injected
+				d.Injected, d.Partial = rep.Injected, partial
 				return nil
 			}
-			r.Faults = append(r.Faults, progress.FaultDrill{ID: f.ID, Injected: rep.Injected})
+			r.Faults = append(r.Faults, progress.FaultDrill{ID: f.ID, Injected: rep.Injected, Partial: partial})
 			return nil
 		})
 	}
-	if err := note(); err != nil {
+	if err := note(true); err != nil {
 		return err
 	}
 	err := p.steps(ctx, s, job{"break", "Fault", "break " + s.Name, f.Inject}, secret{sink})
@@ -199,7 +199,7 @@ func (p *Practice) inject(ctx context.Context, s *session, f *lab.Fault, rep *Br
 		d := clierr.Describe(err)
 		return &clierr.Error{Err: err, Hint: hint, Detail: d.Detail, Code: d.Code, ID: d.ID}
 	}
-	return note() // the time counts from now
+	return note(false) // the time counts from now
 }
 
 // secret keeps what the steps of a fault do from the learner.

@@ -130,7 +130,7 @@ func practising(t *testing.T) (*Practice, *world) {
 	return New(Deps{
 		Engine: w, State: dir,
 		Now:    func() time.Time { now = now.Add(time.Second); return now },
-		Runner: func(*engine.Session, func(context.Context) (func(), error)) (Runner, error) { return checks{w}, nil },
+		Runner: func(*engine.Session, check.Exclusive) (Runner, error) { return checks{w}, nil },
 		Drills: func(*engine.Session) Stepper { return steps{w} },
 	}), w
 }
@@ -345,6 +345,17 @@ func TestBreakHalf(t *testing.T) {
 	_, err := p.Break(t.Context(), BreakOptions{Lab: "x", Fault: "down"}, ui.Discard())
 	if d := clierr.Describe(err); !strings.Contains(d.Hint, "labctl fix x") || d.Detail == "" {
 		t.Errorf("%+v", d)
+	}
+	// Nothing fails, however long, and that is nobody's repair.
+	w.holds["X1a"] = true
+	r := record(t, p)
+	results, err := checks{w}.Run(t.Context(), check.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(w.lab, &r, results, false, r.Faults[0].Injected.Add(time.Hour))
+	if d := r.OpenFault(); d == nil || !d.Partial {
+		t.Errorf("%+v", r.Faults)
 	}
 	rep, err := p.Fix(t.Context(), FixOptions{Lab: "x"}, ui.Discard())
 	if err != nil || rep.Fault != "down" || !rep.WasIn {

@@ -54,6 +54,8 @@ func settle(l *lab.Lab, r *progress.Record, results []check.Result, note bool, a
 	switch state := shows(f, results); {
 	case state == seen && d.Detected.IsZero():
 		d.Detected = at
+	case d.Partial:
+		// Nobody has repaired what did not come in whole.
 	case state == gone && (!d.Detected.IsZero() || at.Sub(d.Injected) >= settleAfter):
 		d.Fixed, d.Note = at, note
 	case state == gone:

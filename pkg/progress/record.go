@@ -58,6 +58,9 @@ type HintOpened struct {
 type FaultDrill struct {
 	ID       string    `json:"id"`
 	Injected time.Time `json:"injected"`
+	// Partial tells that its steps have not all run: such a fault is taken out,
+	// and never counts as repaired.
+	Partial bool `json:"partial,omitempty"`
 	// Detected is when a check first failed because of it.
 	Detected time.Time `json:"detected,omitzero"`
 	// Fixed is when every check that the fault breaks passed again.
