@@ -56,7 +56,7 @@ unit: ## Run the Go tests that need no cluster: unit, golden and script tests
 python-test: $(TEST_VENV)/.done ## Run the tests of the Python code in the images
 	@mkdir -p $(RESULTS)
 	@[ -e $(PROGRAMS)/.done ] || .ci/programs $(PROGRAMS) || true
-	PATH="$(abspath $(PROGRAMS))/bin:$$PATH" LABCTL_TEST_PROGRAMS=$$([ ! -e $(PROGRAMS)/.done ] || echo required) \
+	PATH="$(abspath $(PROGRAMS))/bin:$$PATH" LABCTL_TEST_PROGRAMS=$${LABCTL_TEST_PROGRAMS:-$$([ ! -e $(PROGRAMS)/.done ] || echo required)} \
 		PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest images --quiet --numprocesses auto --maxprocesses 4 --dist loadfile --junitxml $(RESULTS)/python.xml
 
 .PHONY: e2e

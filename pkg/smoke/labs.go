@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -193,16 +194,17 @@ type bench struct {
 	checks  *check.Runner
 	mutant  *check.Runner
 	drills  *drill.Runner
+	prober  check.Prober
 	fresh   bool // nothing was done since the last reset
 }
 
 var _ Lab = (*bench)(nil)
 
 func newBench(e Engine, s *engine.Session, t engine.Target, sink ui.Sink) (*bench, error) {
-	b := &bench{engine: e, session: s, target: t}
 	prober := probe.New(probe.Config{Client: s.Client, Namespace: s.Namespace, Files: s.Files})
+	b := &bench{engine: e, session: s, target: t, prober: prober}
 	var err error
-	if b.checks, err = check.New(s.Lab, s.Namespace, prober, check.WithExclusive(func(ctx context.Context) (func(), error) { return s.HoldActive(ctx, sink) })); err != nil {
+	if b.checks, err = check.New(s.Lab, s.Namespace, prober, check.WithExclusive(func(ctx context.Context) (context.Context, func(), error) { return s.HoldActive(ctx, sink) })); err != nil {
 		return nil, err
 	}
 	if b.mutant, err = check.New(s.Lab, s.Namespace, prober, check.WithExpect(allTrue(s.Lab))); err != nil {
@@ -234,6 +236,29 @@ func (b *bench) Steps(ctx context.Context, steps []lab.Step, tell func(string)) 
 // Check runs checks in the lab.
 func (b *bench) Check(ctx context.Context, r check.Request) ([]check.Result, error) {
 	return b.checks.Run(ctx, r)
+}
+
+// Opens asks an endpoint of the lab for its page. One that asks who comes is
+// there, too.
+func (b *bench) Opens(ctx context.Context, e lab.Endpoint) (problem string, err error) {
+	seen, err := b.prober.Probe(ctx, lab.Probe{HTTP: &lab.HTTPProbe{Service: e.Service, Port: e.Port, Path: e.Path}})
+	if err != nil {
+		return "", fmt.Errorf("open endpoint %s: %w", e.Name, err)
+	}
+	return opens(seen), nil
+}
+
+// opens says what is wrong with the answer of an endpoint, or nothing.
+func opens(seen probe.Observation) string {
+	status, _ := seen.Vars["status"].(int64)
+	switch {
+	case seen.Silent != "":
+		return "does not answer: " + seen.Silent
+	case status < http.StatusBadRequest, status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return ""
+	default:
+		return fmt.Sprintf("answers HTTP %d", status)
+	}
 }
 
 // Reset puts the lab back to its beginning. A lab that was just put back is

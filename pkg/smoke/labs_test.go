@@ -4,9 +4,32 @@ import (
 	"testing"
 
 	"labctl.dev/labctl/pkg/catalog"
+	"labctl.dev/labctl/pkg/check/probe"
 	"labctl.dev/labctl/pkg/clierr"
 	"labctl.dev/labctl/pkg/ui"
 )
+
+func TestOpens(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		seen probe.Observation
+		want string
+	}{
+		"a page":       {probe.Observation{Vars: map[string]any{"status": int64(200)}}, ""},
+		"a detour":     {probe.Observation{Vars: map[string]any{"status": int64(302)}}, ""},
+		"who are you":  {probe.Observation{Vars: map[string]any{"status": int64(403)}}, ""},
+		"no such page": {probe.Observation{Vars: map[string]any{"status": int64(404)}}, "answers HTTP 404"},
+		"trouble":      {probe.Observation{Vars: map[string]any{"status": int64(503)}}, "answers HTTP 503"},
+		"nobody":       {probe.Observation{Vars: map[string]any{"status": int64(0)}, Silent: "no endpoints"}, "does not answer: no endpoints"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := opens(tt.seen); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
 
 type oneLab struct{}
 

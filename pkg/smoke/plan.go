@@ -114,6 +114,8 @@ type Stage struct {
 	Again bool
 	// Back leads back to the state before, and is proven too.
 	Back []lab.Step
+	// Opens asks that everything which the lab offers to a browser answers.
+	Opens bool
 }
 
 // Plan gives the stages of a lab's proof that are picked. What they need to be
@@ -210,11 +212,13 @@ func (p *planner) solved(k int) Stage {
 		s.Active = p.active(func(c *lab.Check) bool {
 			return !c.Latch || slices.ContainsFunc(t.Checks, func(o lab.Check) bool { return o.ID == c.ID })
 		})
+		s.Opens = true
 	}
 	if !p.pick.has(Solved, s.Name) {
 		for id := range s.Wants {
 			s.Wants[id] = Any
 		}
+		s.Opens = false
 		// Active checks that latch are how a later state gets its pass.
 		s.Active = p.active(func(c *lab.Check) bool { return s.Active[c.ID] && c.Latch })
 	}

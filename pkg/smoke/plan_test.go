@@ -111,6 +111,9 @@ func write(b *strings.Builder, s Stage) {
 	if s.Recognised != "" {
 		b.WriteString(" recognised")
 	}
+	if s.Opens {
+		b.WriteString(" opens")
+	}
 	b.WriteString("\n")
 	for _, part := range []struct {
 		title string

@@ -20,6 +20,9 @@ type Lab interface {
 	Check(ctx context.Context, r check.Request) ([]check.Result, error)
 	// Reset puts the lab back to its beginning.
 	Reset(ctx context.Context) error
+	// Opens asks an endpoint for its page, and gives what is wrong with the
+	// answer, or nothing.
+	Opens(ctx context.Context, e lab.Endpoint) (problem string, err error)
 }
 
 // State is what one state of the proof came to.
@@ -99,6 +102,10 @@ func (p *prover) stage(ctx context.Context, s *Stage) (reached bool, err error) 
 		reached = true
 		tell("checking")
 		err = p.judge(ctx, s, &st)
+	}
+	if err == nil && reached && s.Opens {
+		tell("opening what a browser would")
+		err = p.open(ctx, &st)
 	}
 	if err == nil && len(s.Back) > 0 {
 		err = p.back(ctx, s, &st, tell)
@@ -247,6 +254,21 @@ func (p *prover) remember(s *Stage, results []check.Result) {
 		}
 	}
 	p.found[s.Name] = found
+}
+
+// open looks at the lab's endpoints, in the state in which all of them have
+// something to show.
+func (p *prover) open(ctx context.Context, st *State) error {
+	for _, e := range p.lab.Endpoints {
+		problem, err := p.bench.Opens(ctx, e)
+		if err != nil {
+			return err
+		}
+		if problem != "" {
+			st.Problem = strings.TrimPrefix(fmt.Sprintf("%s; endpoint %s %s", st.Problem, e.Name, problem), "; ")
+		}
+	}
+	return nil
 }
 
 // back leads out of a state, and proves that the lab is where it was.

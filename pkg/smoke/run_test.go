@@ -21,6 +21,8 @@ type toy struct {
 	rigged map[string]func(check.Result) check.Result
 	// broken is a step that fails.
 	broken string
+	// closed says what is wrong with an endpoint.
+	closed map[string]string
 	resets int
 	errs   int // how many answers to come are errors of the grader
 }
@@ -31,7 +33,8 @@ func newToy() *toy {
 
 func toyLab() *lab.Lab {
 	return &lab.Lab{
-		Metadata: lab.Metadata{Name: "toy"},
+		Metadata:  lab.Metadata{Name: "toy"},
+		Endpoints: []lab.Endpoint{{Name: "page"}, {Name: "console"}},
 		Tasks: []lab.Task{
 			{
 				ID: "a", Solution: exec("on", "a"), Checks: []lab.Check{{ID: "TO1a"}},
@@ -62,6 +65,8 @@ func (t *toy) Reset(context.Context) error {
 	clear(t.on)
 	return nil
 }
+
+func (t *toy) Opens(_ context.Context, e lab.Endpoint) (string, error) { return t.closed[e.Name], nil }
 
 func (t *toy) Check(_ context.Context, r check.Request) ([]check.Result, error) {
 	var list []check.Result
@@ -177,7 +182,8 @@ func TestProveUnsoundLab(t *testing.T) {
 		"an alternative on a done task": {func(b *toy) {
 			b.lab.Tasks[0].NearMisses[0].Steps, b.lab.Tasks[0].NearMisses[0].Undo = exec("on", "a"), nil
 		}, "alternative/way"},
-		"a solution that fails": {func(b *toy) { b.broken = "on b" }, "solved/b"},
+		"a page that does not answer": {func(b *toy) { b.closed = map[string]string{"console": "answers HTTP 404"} }, "solved/b"},
+		"a solution that fails":       {func(b *toy) { b.broken = "on b" }, "solved/b"},
 		"words for something else": {func(b *toy) {
 			b.lab.Tasks[0].Checks[0].Fail = lab.Fail{{When: "false", NearMiss: "wrong", Text: "x"}, {Text: "y"}}
 		}, "near-miss/wrong TO1a"},
