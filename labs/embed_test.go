@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,5 +29,25 @@ func TestEverythingIsEmbedded(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEveryLabIsProven: `make smoke` lists the labs, the longest proof first.
+func TestEveryLabIsProven(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(makefile), "\nSMOKE ")
+	line, _, _ := strings.Cut(rest, "\n")
+	files, err := fs.Glob(FS, "*/lab.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("labs %v: %v", files, err)
+	}
+	for _, f := range files {
+		if name := path.Dir(f); !slices.Contains(strings.Fields(line), name) {
+			t.Errorf("make smoke does not prove %s", name)
+		}
 	}
 }

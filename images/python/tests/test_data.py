@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -113,3 +114,13 @@ def test_a_refit_scores_the_same(flights: Path) -> None:
 def test_only_the_leaky_run_knows_the_future() -> None:
     leaky = {recipe.name for recipe in train.RECIPES if set(recipe.features) & set(contract.FORBIDDEN)}
     assert leaky == {"winter-leaky"}
+
+
+def test_the_charts_have_the_same_contract() -> None:
+    """The ConfigMap that people read names the columns of the code, in their order, and a request has one value of each."""
+    text = (Path(__file__).parents[3] / "charts/model-server/templates/_contract.tpl").read_text()
+    features = re.findall(r"- \{name: (\w+), datatype: (\w+),", text)
+    assert features == [(name, "BYTES" if name in contract.CATEGORICAL else "FP64") for name in (*contract.NUMERIC, *contract.CATEGORICAL)]
+    assert re.findall(r'"name": "(\w+)", "shape": \[1\], "datatype": "(\w+)"', text) == features
+    (forbidden,) = re.findall(r"forbidden: \[(.*)\]", text)
+    assert tuple(forbidden.split(", ")) == contract.FORBIDDEN
