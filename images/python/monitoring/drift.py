@@ -7,7 +7,8 @@
     drift status                                 whether the log of predictions is complete and plausible
 
 The configuration is drift.yaml (drift_config.py). `run` holds each window until Prometheus and its rules have seen it (push.py), and keeps
-a report of the last one in s3://reports/drift/. With nothing new to judge it publishes the last window again, with a new time of run.
+reports of the last one and of the last with drift in s3://reports/drift/. With nothing new to judge it publishes the last window again, with
+a new time of run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from labtools.output import Result
 from monitoring import calibrate, course, drift_config, history, report, samples, status, store, windows
 from monitoring.drift_config import Model
 from monitoring.history import Judged
-from monitoring.judge import Judge, data_of
+from monitoring.judge import DRIFT, Judge, data_of
 from monitoring.push import Metric
 from monitoring.windows import Window
 
@@ -36,7 +37,7 @@ def parser() -> output.Parser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=output.Parser)
     run = commands.add_parser("run", help="judges the windows that are complete")
     course.add_options(run)
-    run.add_argument("--no-report", action="store_true", help="make no report of the last window")
+    run.add_argument("--no-report", action="store_true", help="make no reports")
     test = commands.add_parser("calibrate", help="shows how much a feature moves when nothing happens")
     test.add_argument("--fixtures", metavar="SETS", help=f"judge recorded windows instead: {', '.join(calibrate.SETS)}, or several with commas")
     test.add_argument("--model", default=calibrate.MODEL, help=f"which model ({calibrate.MODEL})")
@@ -66,7 +67,8 @@ class Monitor:
         self.connection, self.model = connection, model
         self.judge = Judge(model)
         self.references = samples.References(connection, model.name, model.reference)
-        self.last: tuple[Judged, samples.Sample, samples.Sample] | None = None
+        self.last: report.Found | None = None
+        self.drifted: report.Found | None = None
 
     def window(self, window: Window) -> Judged:
         current = samples.logged(self.connection, self.model.name, window.start, window.end)
@@ -77,7 +79,9 @@ class Monitor:
         judged = Judged(window, data_of(verdict, findings, reference, current, self.model, before))
         history.save(self.connection, KIND, self.model.name, judged)
         self.connection.commit()
-        self.last = (judged, reference, current)
+        self.last = report.Found(judged, reference, current, self.model)
+        if verdict == DRIFT:
+            self.drifted = self.last
         return judged
 
 
@@ -90,7 +94,7 @@ def judge_windows(options: argparse.Namespace) -> Result:
     if not options.no_report:
         for name, monitor in monitors.items():
             if monitor.last:
-                report.keep(name, *monitor.last, monitor.model)
+                report.keep_all(name, monitor.last, monitor.drifted)
     return course.told(KIND, judged, stale, lines_of)
 
 

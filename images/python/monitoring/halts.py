@@ -34,6 +34,11 @@ class Halts:
     sleep: Callable[[float], None] = time.sleep
     count: int = 0
     failed: list[str] = field(default_factory=list)
+    past: set[str] = field(default_factory=set)
+
+    def begin(self) -> None:
+        """Remembers the Jobs that an alert had started and that have ended: how they did is no news of this replay."""
+        self.past = {job["metadata"]["uid"] for job in started() if ended(job)}
 
     def at(self, moment: datetime) -> None:
         """Judges what has ended at the moment."""
@@ -45,7 +50,7 @@ class Halts:
         output.say(f"{moment:%Y-%m-%d}: waiting for {', '.join(names)}")
         self.wait(lambda: [job for job in kubernetes.listed("jobs", {ON_WINDOW: "true"}) if job["metadata"]["name"] in names])
         if kubernetes.get("deployment", TRIGGER):
-            self.wait(lambda: kubernetes.listed("jobs", {STARTED_BY: TRIGGER}), QUIET_SECONDS)
+            self.wait(lambda: [job for job in started() if job["metadata"]["uid"] not in self.past], QUIET_SECONDS)
 
     def wait(self, look: Callable[[], list[Object]], quiet: float = 0.0) -> None:
         """Waits until no job is under way, for `quiet` seconds on end."""
@@ -59,6 +64,10 @@ class Halts:
                 return
             self.sleep(POLL_SECONDS)
         raise ToolError(f"no end of {', '.join(running)} after {JOB_SECONDS:g} s; `kubectl logs job/{running[0]}` may say why")
+
+
+def started() -> list[Object]:
+    return kubernetes.listed("jobs", {STARTED_BY: TRIGGER})
 
 
 def ended(job: Object) -> str:

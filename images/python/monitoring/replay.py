@@ -175,6 +175,8 @@ def run(options: argparse.Namespace) -> Result:
             until = end_of(options.until, start, stream)
             if until < start:
                 raise ToolError(f"the clock says {windows.short(start)} already; a replay goes forward only (--again sends a part once more)")
+            if not options.no_halt:
+                halts.begin()
             for moment in steps(start, until, halt=not options.no_halt):
                 replay.to(moment)
                 # Also at the end: the labels of a window are complete some days after it.

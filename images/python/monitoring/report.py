@@ -1,22 +1,29 @@
-"""Keeps Evidently's report of a window in the object store, where `labctl open` shows it: s3://reports/drift/MODEL.html."""
+"""Keeps Evidently's reports in the object store, where `labctl open` shows them.
+
+s3://reports/drift/MODEL.html is that of the window that was judged last, MODEL-drifted.html that of the last one with drift, which a quiet
+week after it would hide. The numbers and the days of each lie beside it as .json.
+"""
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from labtools import output
 
-from monitoring import distances, history, samples
+from monitoring import distances, history, objects, samples
 from monitoring.drift_config import SCORE, Model
 from monitoring.history import Judged
+from monitoring.judge import INSUFFICIENT
 from monitoring.samples import Sample
 
 BUCKET: Final = "reports"
 PREFIX: Final = "drift"
+DRIFTED: Final = "-drifted"
 
 
 def frames(reference: Sample, current: Sample, model: Model) -> tuple[Any, Any, list[str], list[str]]:
@@ -47,23 +54,41 @@ def snapshot(reference: Sample, current: Sample, model: Model, thresholds: dict[
     return Report(wanted).run(*datasets)
 
 
-def keep(name: str, judged: Judged, reference: Sample, current: Sample, model: Model) -> None:
-    """Writes the report of a window that was judged; without Evidently in the image, only the numbers."""
-    import boto3
+@dataclass(frozen=True)
+class Found:
+    """A window that was judged, with what it was judged by."""
 
-    s3 = boto3.client("s3", region_name="us-east-1")
-    numbers = json.dumps(history.describe(judged)).encode()
-    s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}.json", Body=numbers, ContentType="application/json")
-    thresholds = {feature: found["threshold"] for feature, found in judged.data["features"].items()}
-    if not thresholds or judged.data["verdict"] == "insufficient":
-        return
-    try:
-        found = snapshot(reference, current, model, thresholds)
-    except ModuleNotFoundError:
-        output.say("Evidently is not installed here, so there is no report")
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "report.html"
-        found.save_html(str(path))
-        content = path.read_bytes()
-    s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}.html", Body=io.BytesIO(content), ContentType="text/html; charset=utf-8")
+    judged: Judged
+    reference: Sample
+    current: Sample
+    model: Model
+
+    @cached_property
+    def page(self) -> bytes:
+        """Evidently's report, made once wherever it is kept; empty where there is nothing to report."""
+        thresholds = {feature: found["threshold"] for feature, found in self.judged.data["features"].items()}
+        if not thresholds or self.judged.data["verdict"] == INSUFFICIENT:
+            return b""
+        try:
+            made = snapshot(self.reference, self.current, self.model, thresholds)
+        except ModuleNotFoundError:
+            output.say("Evidently is not installed here, so there is no report")
+            return b""
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "report.html"
+            made.save_html(str(path))
+            return path.read_bytes()
+
+
+def keep(name: str, found: Found) -> None:
+    """Writes the report of a window that was judged; without Evidently in the image, only the numbers."""
+    objects.write(BUCKET, f"{PREFIX}/{name}.json", json.dumps(history.describe(found.judged)).encode(), "application/json")
+    if found.page:
+        objects.write(BUCKET, f"{PREFIX}/{name}.html", found.page, "text/html; charset=utf-8")
+
+
+def keep_all(name: str, last: Found, drifted: Found | None) -> None:
+    """Keeps the last window that was judged and, beside it, the last of those that drifted: two reports of a model, however long it is watched."""
+    keep(name, last)
+    if drifted:
+        keep(f"{name}{DRIFTED}", drifted)

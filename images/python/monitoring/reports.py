@@ -16,9 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 from typing import Any, Final
 
-import boto3
 import botocore.exceptions
-from botocore.config import Config
+
+from monitoring import objects
 
 BUCKET: Final = "reports"
 STYLE: Final = "body{font:16px sans-serif;max-width:50em;margin:2em auto;padding:0 1em}td{padding:.2em 1.5em .2em 0}"
@@ -28,7 +28,7 @@ class Bucket:
     """What the store has; a store that is away is an answer, too."""
 
     def __init__(self, s3: Any = None) -> None:
-        self.s3 = s3 or boto3.client("s3", region_name="us-east-1", config=Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 1}))
+        self.s3 = s3 or objects.client()
 
     def page(self, path: str) -> tuple[int, str, bytes]:
         """Returns status, content type and body of a path."""

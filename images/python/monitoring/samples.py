@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from labtools.errors import ToolError
 
-from monitoring import distances, store
+from monitoring import distances, objects, store
 from monitoring.distances import Counts, Values
 from monitoring.drift_config import SCORE, Reference
 from monitoring.windows import DAY
@@ -82,22 +81,11 @@ def texts(column: Any) -> Values:
 
 def training(model: str) -> Sample:
     """Returns what the model was trained on, with the scores that it gives; it lies beside the model in the object store."""
-    content = stored(model)
-    return from_parquet(content)
+    return from_parquet(stored(model))
 
 
 def stored(model: str) -> bytes:
-    import boto3
-    import botocore.exceptions
-    from botocore.config import Config
-
-    s3 = boto3.client("s3", region_name="us-east-1", config=Config(connect_timeout=5, retries={"max_attempts": 3}))
-    key = KEY.format(model=model)
-    try:
-        content: bytes = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        raise ToolError(f"s3://{BUCKET}/{key}: {error}") from error
-    return content
+    return objects.read(BUCKET, KEY.format(model=model))
 
 
 def fingerprint(sample: Sample) -> str:

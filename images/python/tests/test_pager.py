@@ -5,15 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import programs
 import pytest
 import yaml
+from listening import listening
 from monitoring import pager
 
 APRIL_16 = 1366070400.0
@@ -52,14 +51,8 @@ def kept(tmp_path: Path) -> pager.Pager:
 
 @pytest.fixture
 def phone(kept: pager.Pager) -> Iterator[Phone]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), pager.handler(kept))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield Phone(server.server_address[1])
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(pager.handler(kept)) as port:
+        yield Phone(port)
 
 
 def test_alerts_are_kept_with_the_window_that_was_current(phone: Phone) -> None:

@@ -133,6 +133,19 @@ def test_drift_sees_nothing_in_sea(lab: Callable[..., None]) -> None:
 
 
 @pytest.mark.usefixtures("lab")
+def test_the_last_drift_is_kept_beside_the_last_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, tuple[report.Found, report.Found | None]] = {}
+    monkeypatch.setattr(report, "keep_all", lambda name, last, drifted: kept.update({name: (last, drifted)}))
+    run(drift, no_report=False)
+    for model in ("flight-delay", "sea"):
+        windows = [(window["start"], window["verdict"]) for window in history(drift, model)["windows"]]
+        drifted = [start for start, verdict in windows if verdict == "drift"]
+        found = [one and one.judged.window.start.strftime("%Y-%m-%d") for one in kept[model]]
+        assert found == [windows[-1][0], drifted[-1] if drifted else None]
+    assert kept["sea"][1] is None
+
+
+@pytest.mark.usefixtures("lab")
 def test_performance_of_the_spring() -> None:
     run(perf)
     found = history(perf)

@@ -6,12 +6,12 @@ import json
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from labtools import oncall as command
+from listening import listening
 from miniature import Run
 from monitoring import pager
 
@@ -19,17 +19,11 @@ from monitoring import pager
 @pytest.fixture
 def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     kept = pager.Pager(tmp_path / "alerts.json", lambda _model, _job: None)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), pager.handler(kept))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    monkeypatch.setenv("PAGER_URL", url)
     monkeypatch.setattr(command, "POLL_SECONDS", 0.01)
-    yield url
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(pager.handler(kept)) as port:
+        url = f"http://127.0.0.1:{port}"
+        monkeypatch.setenv("PAGER_URL", url)
+        yield url
 
 
 def send(url: str, features: Sequence[str], status: str = "firing", queue: str = "tickets", starts: str = "2026-11-25T15:00:00Z") -> None:
@@ -55,6 +49,17 @@ def test_it_forgets_only_that(phone: str, run: Run) -> None:
     assert run(command.main, "clear", "--queue", "tickets", "--label", "alertname=FeatureDrift", "--label", "feature=hour") == (
         0,
         {"forgotten": 1, "still_firing": 0},
+    )
+    assert features(run(command.main, "list")[1]) == ["temp"]
+
+
+def test_one_value_of_a_label_is_enough(phone: str, run: Run) -> None:
+    """The call that DM3b of lab drift-monitor names: it takes what is noisy, ended or not, and leaves the season."""
+    send(phone, ["carrier", "hour", "temp"])
+    send(phone, ["carrier", "hour"], "resolved")
+    assert run(command.main, "clear", "--queue", "tickets", "--label", "feature=carrier", "--label", "feature=hour", "--ended") == (
+        0,
+        {"forgotten": 4, "still_firing": 0},
     )
     assert features(run(command.main, "list")[1]) == ["temp"]
 
