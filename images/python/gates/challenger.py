@@ -77,18 +77,22 @@ def evaluate_fixtures(fixtures: str) -> Result:
 
 
 def evaluate_candidate(name: str) -> Result:
-    """Judges a candidate as it stands now, and says which version was champion before and after. A champion that moved is put back."""
+    """Judges a candidate as it stands now, and says which version was champion before and after.
+
+    A champion that the rules have moved is put back. One that somebody else has moved meanwhile (a promotion, a rollback) is theirs.
+    """
     registry = Registry()
     before = registry.aliases().get(lifecycle.CHAMPION)
     text = policy_text()
     policy = challenger_policy.parse(text)
     candidate, champion = pair(registry, name)
     report, judgement = judge(registry, policy, text, candidate, champion)
-    act(registry, policy, judgement, candidate)
+    acted = act(registry, policy, judgement, candidate)
     after = registry.aliases().get(lifecycle.CHAMPION)
-    if before is not None and after != before:
+    moved = acted and before != after == candidate.number
+    if moved and before is not None:
         registry.set_alias(lifecycle.CHAMPION, before)
-    data = {**report, "champion_before": before, "champion_after": after, "moved": before != after}
+    data = {**report, "champion_before": before, "champion_after": after, "moved": moved}
     return Result(data, describe(report))
 
 
@@ -175,11 +179,13 @@ def describe(report: Mapping[str, Any]) -> str:
     return "\n".join([head, *(f"  {reason}" for reason in report["reasons"])])
 
 
-def act(registry: Registry, policy: Policy, judgement: Judgement, candidate: Version) -> None:
-    """Does what the rules say about a candidate that may pass; a gate that only judges does nothing."""
-    if judgement.verdict == challenger_policy.PROMOTE and policy.on_promote == challenger_policy.MOVE:
-        output.say(f"moving {lifecycle.CHAMPION} to version {candidate.number}, as onPromote says")
-        registry.set_alias(lifecycle.CHAMPION, candidate.number)
+def act(registry: Registry, policy: Policy, judgement: Judgement, candidate: Version) -> bool:
+    """Does what the rules say about a candidate that may pass, and returns whether that was anything: a gate that only judges does nothing."""
+    if judgement.verdict != challenger_policy.PROMOTE or policy.on_promote != challenger_policy.MOVE:
+        return False
+    output.say(f"moving {lifecycle.CHAMPION} to version {candidate.number}, as onPromote says")
+    registry.set_alias(lifecycle.CHAMPION, candidate.number)
+    return True
 
 
 # --- what was decided
@@ -223,16 +229,15 @@ def stored(connection: Any, registry: Registry, candidate: Version, champion: Ve
 
 
 def history(options: argparse.Namespace) -> Result:
-    """Lists verdicts about challengers, newest first; with --rescore scores the models of the newest one again."""
+    """Lists verdicts about challengers, newest first, of all days or some; with --rescore scores the models of the newest one again."""
     from monitoring import store
 
-    start, end = window(options.window)
+    days = window(options.window) if options.window else None
+    of_days = " AND gate_start = %s AND gate_end = %s" if days else ""
     with store.connected() as connection:
-        found = store.rows(
-            connection, "SELECT report FROM gate_runs WHERE kind = %s AND gate_start = %s AND gate_end = %s ORDER BY made_at DESC", (KIND, start, end)
-        )
+        found = store.rows(connection, f"SELECT report FROM gate_runs WHERE kind = %s{of_days} ORDER BY made_at DESC", (KIND, *(days or ())))
         reports: list[dict[str, Any]] = [row[0] for row in found]
-        data: dict[str, Any] = {"window": [start, end], "runs": reports, "latest": reports[0] if reports else None}
+        data: dict[str, Any] = {"window": list(days) if days else None, "runs": reports, "latest": reports[0] if reports else None}
         if options.rescore and reports:
             from gates import live
 
@@ -240,7 +245,7 @@ def history(options: argparse.Namespace) -> Result:
             pair_of = (registry.version(str(reports[0][name])) for name in ("candidate", "champion"))
             evidence = live.evidence(registry, connection, *pair_of)
             data["rescored"] = numbers(evidence)
-    lines = [describe(report) for report in reports] or [f"no verdict about {start} to {end}"]
+    lines = [describe(report) for report in reports] or [f"no verdict about {days[0]} to {days[1]}" if days else "no verdict yet"]
     return Result(data, "\n".join(lines))
 
 

@@ -2,7 +2,8 @@
 
 Two kinds of gates share the command. A canary gate compares versions that serve side by side, by what Prometheus counted
 (`gates.canary`; a candidate is a version number). A challenger gate compares models on labelled flights (`gates.challenger`;
-a candidate is an alias or a run). Each is imported only when it is asked, since they need different libraries.
+a candidate is an alias or a version number). Where a call fits both, the lab decides: it has the ConfigMap of the one or of the other.
+Each is imported only when it is asked, since they need different libraries.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Final
 
-from labtools import output
+from labtools import kubernetes, output
 from labtools.output import Result
+from labtools.probe import positive
 
 CANARY: Final = "gates.canary"
 CHALLENGER: Final = "gates.challenger"
 # Which gate judges a set of recorded cases.
 FIXTURES: Final[Mapping[str, str]] = {"canary": CANARY, "retrain": CHALLENGER}
+# The ConfigMap that has a gate's rules.
+RULES: Final[Mapping[str, str]] = {CANARY: "canary-gate", CHALLENGER: "gate"}
 RPS: Final = 20.0
 
 
@@ -31,15 +35,15 @@ def parser() -> output.Parser:
     evaluate = commands.add_parser("evaluate", help="judge recorded cases, or a candidate as it stands now; changes nothing")
     what = evaluate.add_mutually_exclusive_group(required=True)
     what.add_argument("--fixtures", choices=sorted(FIXTURES), help="recorded cases with known verdicts")
-    what.add_argument("--candidate", help="a version number that serves as canary, or the name of a challenger")
+    what.add_argument("--candidate", help="a version number, or the alias of a challenger")
 
     run = commands.add_parser("run", help="take a version through the steps of the canary gate, and promote or withdraw it")
     run.add_argument("--candidate", required=True, type=number, help="the version number")
-    run.add_argument("--rps", type=float, default=RPS, help=f"requests per second of the gate's own traffic ({RPS:g})")
+    run.add_argument("--rps", type=positive, default=RPS, help=f"requests per second of the gate's own traffic ({RPS:g})")
     run.add_argument("--again", action="store_true", help="run even if this gate has judged this version already")
 
     history = commands.add_parser("history", help="show the gate's verdicts")
-    history.add_argument("--window", help="of challengers judged on these days: 2013-06-17..2013-06-30")
+    history.add_argument("--window", help="only of challengers judged on these days: 2013-06-17..2013-06-30")
     history.add_argument("--rescore", action="store_true", help="score both models again")
 
     weights = commands.add_parser("weights", help="show the weights of the gateway, as they are written and as they are in force")
@@ -47,7 +51,7 @@ def parser() -> output.Parser:
 
     drill = commands.add_parser("drill", help="give a bad version half of the traffic, run CronJob rollback, and put all back")
     drill.add_argument("--candidate", type=number, default="6", help="the version number (6)")
-    drill.add_argument("--rps", type=float, default=RPS, help=f"requests per second meanwhile ({RPS:g})")
+    drill.add_argument("--rps", type=positive, default=RPS, help=f"requests per second meanwhile ({RPS:g})")
 
     commands.add_parser("job", help="judge the challenger and record the verdict, as Job gate does")
     return top
@@ -59,13 +63,20 @@ def number(text: str) -> str:
     return text
 
 
+def of_lab() -> str:
+    """Returns the gate that this lab has. A lab whose learner has deleted the rules of the canary gate is still one with canaries."""
+    if kubernetes.get("configmap", RULES[CANARY]) is None and kubernetes.get("configmap", RULES[CHALLENGER]) is not None:
+        return CHALLENGER
+    return CANARY
+
+
 def module_of(options: argparse.Namespace) -> ModuleType:
     """Returns the gate that a call is for."""
     match options.command:
         case "evaluate":
-            name = FIXTURES[options.fixtures] if options.fixtures else CANARY if options.candidate.isdecimal() else CHALLENGER
+            name = FIXTURES[options.fixtures] if options.fixtures else of_lab() if options.candidate.isdecimal() else CHALLENGER
         case "history":
-            name = CHALLENGER if options.window else CANARY
+            name = CHALLENGER if options.window else of_lab()
         case "weights":
             name = "gates.routes"
         case "drill":

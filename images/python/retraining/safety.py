@@ -11,6 +11,7 @@ windows, how much better and how long says ConfigMap `safety`, key safety.yaml:
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -94,6 +95,11 @@ def run(*, if_configured: bool) -> Result:
     registry = Registry()
     aliases = registry.aliases()
     champion, shadow = aliases.get(lifecycle.CHAMPION), aliases.get(lifecycle.ROLLBACK)
+    if champion is not None and finish(registry, champion):
+        return Result(
+            {"champion": champion, "compared": [], "rolled_back": False, "finished": True},
+            f"version {champion} serves again: a rollback to it had been cut off",
+        )
     if champion is None or shadow in (None, champion):
         return Result({"champion": champion, "compared": [], "rolled_back": False}, "there is no earlier version to compare with")
     version = registry.version(champion)
@@ -104,12 +110,31 @@ def run(*, if_configured: bool) -> Result:
     data: dict[str, Any] = {"champion": champion, "shadow": shadow, "compared": [entry(item, rules) for item in found], "rolled_back": False}
     lines = [describe(item, rules) for item in found] or ["no window is complete since the promotion"]
     last = found[-rules.windows :]
-    if len(last) == rules.windows and all(item.worse(rules) for item in last):
+    if in_a_row(last, rules.windows) and all(item.worse(rules) for item in last):
         reason = f"worse than version {shadow} in {rules.windows} windows up to {last[-1].window.end:%Y-%m-%d}"
         until = back(registry, champion, now, rules, reason)
         data |= {"rolled_back": True, "reason": reason, "frozen_until": until.isoformat()}
         lines.append(f"rolled back to version {shadow}: {reason}; promotions are frozen until {until:%Y-%m-%d}")
     return Result(data, "\n".join(lines))
+
+
+def finish(registry: Registry, champion: str) -> bool:
+    """Completes a rollback that was cut off after the alias had moved; returns whether that was to be done.
+
+    The alias moves first, so a version that was returned to must serve: until then flights are scored by the withdrawn one.
+    """
+    if not any(version.tags.get(lifecycle.RETURNED_TO) == champion for version in registry.versions()):
+        return False
+    if not serving.write_pin(champion, manager=release.MANAGER):
+        return False
+    output.say(f"champion is version {champion} after a rollback; waiting until it serves")
+    release.wait_served(champion)
+    return True
+
+
+def in_a_row(found: list[Compared], count: int) -> bool:
+    """Says whether these are so many windows without a gap; a week without flights says nothing, so it ends a row."""
+    return len(found) == count and all(one.window.end == other.window.start for one, other in itertools.pairwise(found))
 
 
 def complete(begin: datetime, now: datetime) -> list[Window]:

@@ -1,7 +1,8 @@
 """One alert through the whole chain: `trigger drill [--storm]`.
 
 It tells Alertmanager that ModelDegraded fires, with a label that makes it the drill's own, and counts the Jobs that come of it. The
-Jobs are suspended, so nothing is trained, and they are taken away again. With --storm the trigger then gets the same notification
+Jobs are suspended, so nothing is trained, and they are taken away again, as is what the pager was told. Without --storm the drill also
+asks whether the pager heard of the alert: it must go on hearing what the trigger hears. With --storm the trigger then gets the same notification
 five times more, as a repeat interval would send it, and one that the alert has resolved.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import urllib.parse
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -30,11 +32,17 @@ POLL_SECONDS: Final = 0.5
 # After the first Job: long enough for a second one.
 SETTLE_SECONDS: Final = 3.0
 STORM: Final = 5
+PAGER: Final = "http://pager:8080"
+QUEUE: Final = "page"
+# Routes may have waits of their own, so a page has as long as a Job; and a moment where the Job took all of that.
+PAGE_SECONDS: Final = 5.0
+# How long the end of an alert is waited for that the pager has heard of: it comes after the group's interval.
+END_SECONDS: Final = 8.0
 
 
 def run(*, storm: bool) -> Result:
     drill = os.urandom(4).hex()
-    begin = datetime.now(UTC)
+    begin, started = datetime.now(UTC), time.monotonic()
     before: list[str] = []
     # Whoever does not answer now has its say at the end.
     with contextlib.suppress(ToolError):
@@ -46,6 +54,9 @@ def run(*, storm: bool) -> Result:
             jobs, seconds = wait(drill)
             state, receivers = alert_state(drill)
             data |= {"jobs": len(jobs), "seconds": round(seconds, 1), "alert_state": state, "receivers": receivers}
+            if not storm:
+                # Without a Job nobody waits any longer.
+                data["paged"] = paged(drill, max(started + SECONDS, time.monotonic() + PAGE_SECONDS) if jobs else 0.0)
             if storm and jobs:
                 send(jobs[0], drill, begin)
                 tell(drill, begin, datetime.now(UTC))
@@ -57,7 +68,11 @@ def run(*, storm: bool) -> Result:
             ignore_signals()
             tell(drill, begin, datetime.now(UTC))
             kubernetes.kubectl("delete", "jobs", f"--selector={DRILL_LABEL}={drill}", "--cascade=foreground", "--wait=false")
-    text = f"{data['jobs']} Jobs after {data['seconds']} s; the alert is {state}, for {', '.join(receivers) or 'nobody'}; trigger says: {data['log']}"
+            # A pager that is down has nothing to forget.
+            with contextlib.suppress(ToolError):
+                forget(drill)
+    page = "" if storm else f"; the pager {'was told' if data['paged'] else 'was not told'}"
+    text = f"{data['jobs']} Jobs after {data['seconds']} s; the alert is {state}, for {', '.join(receivers) or 'nobody'}; trigger says: {data['log']}{page}"
     return Result(data, text)
 
 
@@ -87,6 +102,33 @@ def wait(drill: str) -> tuple[list[Object], float]:
             return drill_jobs(drill), seconds
         time.sleep(POLL_SECONDS)
     return [], time.monotonic() - begin
+
+
+def pages(drill: str, queue: str | None = None) -> list[dict[str, Any]]:
+    """Returns what the pager was told of the alert."""
+    found: list[dict[str, Any]] = web.request("GET", f"{PAGER}/alerts?{asked(drill, queue)}").json() or []
+    return found
+
+
+def asked(drill: str, queue: str | None = None) -> str:
+    return urllib.parse.urlencode({"drill": drill, **({"queue": queue} if queue else {})})
+
+
+def paged(drill: str, deadline: float) -> bool:
+    """Returns whether the pager was paged; waits for that until the deadline."""
+    while not pages(drill, QUEUE):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def forget(drill: str) -> None:
+    """Takes the alert's entries out of the pager. Their end is one more, so it is waited for, but not for ever."""
+    deadline = time.monotonic() + END_SECONDS
+    while (found := pages(drill)) and all(entry["status"] == "firing" for entry in found) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    web.request("DELETE", f"{PAGER}/alerts?{asked(drill)}")
 
 
 def send(job: Object, drill: str, begin: datetime) -> None:

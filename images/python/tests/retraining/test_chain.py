@@ -12,7 +12,7 @@ import pytest
 Run = Callable[..., tuple[int, dict[str, Any]]]
 
 
-def test_two_runs_one_version(registry, run: Run) -> None:
+def test_two_runs_one_version(registry, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from gates import gate
     from monitoring import store
     from retraining import command, lineage
@@ -42,6 +42,10 @@ def test_two_runs_one_version(registry, run: Run) -> None:
     code, history = run(gate.main, "history", "--window", "2013-06-17..30", "--rescore")
     assert code == 0
     assert history["rescored"]["auc_diff"] == pytest.approx(verdict["auc_diff"], abs=1e-9)
+    assert [item["id"] for item in run(gate.main, "history", "--window", "2013-05-18..31")[1]["runs"]] == []
+    monkeypatch.setattr(gate, "of_lab", lambda: gate.CHALLENGER)
+    assert [item["id"] for item in run(gate.main, "history")[1]["runs"]] == [verdict["id"]]
+    assert run(gate.main, "evaluate", "--candidate", first["version"])[1]["verdict"] == "promote"
     code, judged = run(gate.main, "evaluate", "--candidate", "challenger")
     assert (judged["verdict"], judged["moved"], judged["champion_after"]) == ("promote", False, "1")
 

@@ -45,6 +45,7 @@ def lab(registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
 def test_promotion_and_the_way_back(registry, lab: Path, run: Run, flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gates import gate
     from labtools import registry as tool
+    from labtools import serving
     from monitoring import flights as stream
     from monitoring import store
     from retraining import command
@@ -104,6 +105,11 @@ def test_promotion_and_the_way_back(registry, lab: Path, run: Run, flights: Path
     _, history = run(tool.main, "history")
     assert (history["champion"], history["pinned"], history["evidence"]) == ("1", "1", "rollback")
     assert history["rollbacks"][0]["at"] == "2013-07-25T00:00:00"
-    assert run(command.main, "safety")[1]["rolled_back"] is False
+    assert run(command.main, "safety")[1] == {"champion": "1", "compared": [], "rolled_back": False}
+    # A rollback that was cut off before the pods followed.
+    serving.write_pin(number)
+    _, found = run(command.main, "safety")
+    assert (found["champion"], found["finished"]) == ("1", True)
+    assert run(tool.main, "history")[1]["pinned"] == "1"
     assert "it was withdrawn" in run(command.main, "promote", "--gate-run", verdict["id"])[1]["reason"]
     assert "frozen until 2013-08-08" in run(command.main, "promote", "--gate-run", "other")[1]["reason"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -146,6 +147,32 @@ def test_wrong_rules_of_the_trigger(text: str, problem: str) -> None:
 def test_wrong_rules_of_the_net(text: str) -> None:
     with pytest.raises(ToolError, match=r"safety\.yaml"):
         safety.parse(text)
+
+
+@pytest.mark.parametrize(("name", "key"), [("gate", "gate.yaml"), ("trigger", "trigger.yaml")])
+def test_as_found_is_what_the_chart_brings(name: str, key: str) -> None:
+    """An undo must lead back to the text that the brief speaks of, with its comments."""
+    template = (LAB / "chart" / "templates" / f"{name}.yaml").read_text().replace('{{- include "lab.labels" . | nindent 4 }}', "{}")
+    map_of_chart = next(text for text in re.split(r"^---\n", template, flags=re.MULTILINE) if "kind: ConfigMap" in text)
+    assert yaml.safe_load((LAB / "near-misses" / f"{name}-as-found.yaml").read_text())["data"] == {key: yaml.safe_load(map_of_chart)["data"][key]}
+
+
+def test_the_trainer_as_found_is_that_of_the_chart() -> None:
+    """Each field of the undo has the chart's value; what the chart does not set must not be there, so that applying takes it away."""
+    lines = {line.strip() for line in (LAB / "chart" / "templates" / "retrain.yaml").read_text().splitlines()}
+    undo = (LAB / "near-misses" / "retrain-as-found.yaml").read_text().splitlines()
+    assert [line for line in undo if line.strip() not in lines] == []
+
+
+def test_a_week_without_flights_ends_a_row() -> None:
+    def week(day: int) -> safety.Compared:
+        start = datetime(2013, 9, day)
+        return safety.Compared(safety.Window(start, start + 7 * safety.DAY), 10, 0.3, 0.2)
+
+    assert safety.in_a_row([week(3), week(10)], 2)
+    assert not safety.in_a_row([week(3), week(17)], 2)
+    assert not safety.in_a_row([week(3)], 2)
+    assert safety.in_a_row([week(3)], 1)
 
 
 def test_manifest_of_a_drill_does_nothing() -> None:

@@ -46,7 +46,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/part-of: {{ .root.Release.Name }}
 {{- end -}}
 
-{{/* What every program of the lab reads from its environment. */}}
+{{/* What every program of the lab reads from its environment. Models and reports go through MLflow, which alone has keys of the object store. */}}
 {{- define "lab.env" -}}
 - name: POD_NAMESPACE
   valueFrom:
@@ -60,7 +60,6 @@ app.kubernetes.io/part-of: {{ .root.Release.Name }}
 - name: HOME
   value: /tmp
 {{ include "common.envDatabase" .Values.jobs.database }}
-{{ include "common.envObjectStore" .Values.seed.objectStore }}
 {{- end -}}
 
 {{/* Reference of the image that the lab's programs run in. */}}
