@@ -7,9 +7,12 @@ learner's own recording rules, evaluated by Prometheus' promtool, so a gate and 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +42,13 @@ def policy_of_lab() -> Policy:
     text = found.get("data", {}).get(KEY)
     if text is None:
         raise ToolError(f"ConfigMap {CONFIG_MAP} has no key {KEY}")
-    return policy.read(text)
+    return meant(policy.read(text))
+
+
+def meant(rulebook: Policy) -> Policy:
+    """Gives a policy the digest of what it means: a verdict stays that of this gate when somebody comments on it."""
+    said = json.dumps(asdict(replace(rulebook, digest="")), sort_keys=True)
+    return replace(rulebook, digest=hashlib.sha256(said.encode()).hexdigest()[:12])
 
 
 def one_value(values: Sequence[float], query: str) -> float | None:
@@ -121,7 +130,18 @@ def described(verdict: Mapping[str, Any]) -> list[str]:
 
 
 def history(_: argparse.Namespace) -> Result:
-    """Lists the finished runs, oldest first."""
-    runs = reports.read()
-    lines = [f"{run['started']}  version {run['candidate']:3} {run['verdict']:13} final weight {run['final_weight']}  {run['reason']}" for run in runs]
-    return Result({"runs": runs}, "\n".join(lines) or "no gate run yet")
+    """Lists the finished runs, oldest first, and tells which gate is the lab's now: a verdict of another one says nothing about it."""
+    runs, gate = reports.read(), digest_of_lab()
+    lines = []
+    for run in runs:
+        other = "" if run["gate"] == gate else "another gate: "
+        lines.append(f"{run['started']}  version {run['candidate']:3} {run['verdict']:13} final weight {run['final_weight']}  {other}{run['reason']}")
+    return Result({"runs": runs, "gate": gate}, "\n".join(lines) or "no gate run yet")
+
+
+def digest_of_lab() -> str | None:
+    """Returns the digest of the gate as it is now, None while it makes no sense: what was kept can be read all the same."""
+    try:
+        return policy_of_lab().digest
+    except ToolError:
+        return None

@@ -108,7 +108,9 @@ def drill(candidate: str, stable: str, cron_job: kubernetes.Object, rps: float) 
         sender.join()
     seconds = max(tally.last.get(candidate, begin) - begin, 0.0)
     data = {"candidate": candidate, "stable": stable, "job": outcome, "seconds_to_old_version": round(seconds, 1)}
-    return {**data, "weight_after": routes.in_force().get("canary"), **tally.summary()}
+    # A gateway that did not hear of a change is another trouble than a change that nobody made.
+    after = {"weight_written": routes.weights(routes.read()).get("canary"), "weight_after": routes.in_force().get("canary")}
+    return {**data, **after, **tally.summary()}
 
 
 def start_job(cron_job: kubernetes.Object, reason: str) -> None:
@@ -154,7 +156,8 @@ def wait_until(holds: Any, seconds: float, otherwise: str) -> None:
 
 def describe(data: dict[str, Any]) -> str:
     versions = ", ".join(f"version {number}: {count}" for number, count in data["versions"].items())
-    lines = [f"{data['n']} requests, {data['failed']} failed; {versions}", f"Job {JOB}: {data['job']}; the canary's weight is {data['weight_after']}"]
+    weight = f"the canary's weight is {data['weight_after']}, and written is {data['weight_written']}"
+    lines = [f"{data['n']} requests, {data['failed']} failed; {versions}", f"Job {JOB}: {data['job']}; {weight}"]
     lines.append(f"version {data['candidate']} answered for the last time {data['seconds_to_old_version']} s after the rollback began")
     if data["first_error"]:
         lines.append(f"first error {data['first_error']}")

@@ -26,8 +26,8 @@ def write(run: dict[str, Any]) -> str:
     key = f"{PREFIX}{run['started']}-v{run['candidate']}.json"
     try:
         store().put_object(Bucket=BUCKET, Key=key, Body=json.dumps(run, indent=2).encode())
-    except botocore.exceptions.BotoCoreError as error:
-        raise ToolError(f"the object store does not take the report: {error}") from error
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise ToolError(f"the object store does not take the report: {error}", report=run) from error
     return f"s3://{BUCKET}/{key}"
 
 
@@ -40,5 +40,5 @@ def read() -> list[dict[str, Any]]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=PREFIX)
         keys = sorted(item["Key"] for page in pages for item in page.get("Contents", []))
         return [json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys]
-    except botocore.exceptions.BotoCoreError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise ToolError(f"the object store does not answer: {error}") from error

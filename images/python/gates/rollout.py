@@ -6,7 +6,8 @@ step at 10 % does not take an hour. After each step Prometheus is asked. The fir
 the last, stable is pinned to the version, and then the canary goes.
 
 A run that is interrupted leaves weight 0, no canary, and stable as it was. The report of every finished run is kept, and a version that this
-very gate has judged already is not judged again.
+very gate has judged already is not judged again. What another gate has said counts for nothing, so a version that serves by its
+verdict has to make room before it can be judged.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ MOST_SECONDS: Final = 180.0
 LEAST_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.5
+# What served before any gate was run.
+FIRST: Final = "3"
 FRESH: Final = "min(timestamp(haproxy_server_weight)) or vector(0)"
 
 
@@ -43,7 +46,7 @@ def run(options: argparse.Namespace) -> Result:
         canaries.stop()
         return describe(before, "this gate has judged it already; --again judges anew")
     if candidate == stable:
-        raise ToolError(f"version {candidate} is stable already")
+        raise ToolError(f"version {candidate} is stable already{way_back(candidate, rulebook)}")
     # A machine that is busy with the load says nothing about the version.
     rps = options.rps / calibrate.factor()
     with interruptible():
@@ -52,15 +55,20 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def standing(candidate: str, stable: str, rulebook: Policy) -> dict[str, Any] | None:
-    """Returns what a gate came to before, if it still stands.
-
-    What serves can't be walked through the steps again: any gate that passed it will do. What does not serve must have failed this very gate.
-    """
-    kept = [found for found in reversed(reports.read()) if found["candidate"] == candidate]
+    """Returns what this very gate came to before, if it still stands: a pass of what serves, a fail of what does not."""
+    kept = [found for found in reversed(reports.read()) if found["candidate"] == candidate and found["gate"] == rulebook.digest]
     if candidate == stable:
         return next((found for found in kept if found["verdict"] == policy.PASS), None)
-    last = next((found for found in kept if found["gate"] == rulebook.digest), None)
-    return last if last is not None and last["verdict"] == policy.FAIL else None
+    return kept[0] if kept and kept[0]["verdict"] == policy.FAIL else None
+
+
+def way_back(candidate: str, rulebook: Policy) -> str:
+    """Says how a version that serves can be judged: only one that does not serve can be walked through the steps."""
+    if candidate == FIRST:
+        return ""
+    passed = [found["gate"] for found in reports.read() if found["candidate"] == candidate and found["verdict"] == policy.PASS]
+    whose = "" if not passed or rulebook.digest in passed else " by the verdict of another gate"
+    return f"{whose}; to judge it, pin {canary.STABLE} back to {FIRST} first"
 
 
 def walk(candidate: str, stable: str, rulebook: Policy, rps: float) -> dict[str, Any]:

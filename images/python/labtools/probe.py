@@ -78,7 +78,7 @@ def parser() -> output.Parser:
     top = output.Parser(prog="probe", description="Sends requests and counts which version answers.", usage=usage, epilog=others)
     top.add_argument("--rps", type=positive, help="requests per second")
     top.add_argument("--seconds", type=positive, help=f"how long ({SECONDS:g}); with COMMAND: how long it may take ({COMMAND_SECONDS:g})")
-    top.add_argument("--n", type=int, help="how many requests; without --rps as fast as they are answered")
+    top.add_argument("--n", type=count, help="how many requests; without --rps as fast as they are answered")
     top.add_argument("--wanted", metavar="VERSION", help=f"end early when none of the first {traffic.WITHOUT} answers is of this version")
     top.add_argument("--header", type=header, action="append", default=[], metavar="NAME=VALUE", help="a header of every request; can be repeated")
     top.add_argument("--rows", choices=sorted(rows.MIXES), default="march", help="which flights (march)")
@@ -94,6 +94,13 @@ def positive(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError("must be a positive number")
+    return number
+
+
+def count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
     return number
 
 

@@ -134,6 +134,27 @@ def test_a_fixed_range_fails_on_a_stormy_day(judged: Any) -> None:
     assert wrong(judged(fixed))["storm-day"] == "fail"
 
 
+# --- which gate a call is for
+
+
+@pytest.mark.parametrize(
+    ("maps", "arguments", "module"),
+    [
+        ({"canary-gate"}, ["history"], "gates.canary"),
+        ({"canary-gate"}, ["evaluate", "--candidate", "4"], "gates.canary"),
+        # The rules of a canary gate may have been deleted.
+        (set(), ["history"], "gates.canary"),
+        ({"gate"}, ["history"], "gates.challenger"),
+        ({"gate"}, ["evaluate", "--candidate", "2"], "gates.challenger"),
+        (set(), ["evaluate", "--candidate", "challenger"], "gates.challenger"),
+        (set(), ["history", "--window", "2013-06-17..2013-06-30"], "gates.challenger"),
+    ],
+)
+def test_the_lab_decides_which_gate_is_asked(maps: set[str], arguments: list[str], module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes, "get", lambda _kind, name: {"data": {}} if name in maps else None)
+    assert gate.module_of(gate.parser().parse_args(arguments)).__name__ == module
+
+
 # --- weights
 
 

@@ -74,6 +74,9 @@ def test_the_mixes_have_their_share_of_the_new_carrier(monkeypatch: pytest.Monke
         ("--seconds 1", "say how many requests"),
         ("--rps 0", "must be a positive number"),
         ("--rps x", "invalid positive value"),
+        ("--rps 20 --n -5", "must be a whole number, at least 1"),
+        ("--n 0", "must be a whole number, at least 1"),
+        ("--n 1.5", "invalid count value"),
         ("--n 5 --header x", "must be NAME=VALUE"),
         ("--n 5 -- true", "with COMMAND it needs --rps"),
         ("--rps 5 --wanted 4 -- true", "use one of them"),
@@ -175,6 +178,30 @@ def test_can_i_finds_too_much(lab: Lab, run: Run) -> None:
     _, answer = run(can_i.main, "--sa", "promoter")
     wrong = [(case["verb"], case["resource"], case["name"]) for case in answer["cases"] if case["found"] != case["expected"]]
     assert (answer["agree"], wrong) == (False, [("patch", "deployments", ""), ("get", "secrets", "")])
+
+
+@pytest.mark.parametrize(
+    ("account", "right"),
+    [
+        ("trigger", ["patch", "cronjobs", "retrain"]),
+        ("trigger", ["create", "pods/exec", ""]),
+        ("trigger", ["create", "rolebindings", ""]),
+        ("trigger", ["create", "serviceaccounts/token", ""]),
+        ("rollback", ["patch", "configmaps", "canary-gate"]),
+        ("rollback", ["create", "jobs", ""]),
+        ("rollback", ["patch", "deployments", ""]),
+    ],
+)
+def test_can_i_knows_what_is_too_much(lab: Lab, run: Run, account: str, right: list[str]) -> None:
+    needed = [[case.verb, case.resource, case.name] for case in can_i.TABLES[account] if case.expected]
+    lab.change(allowed=needed)
+    assert run(can_i.main, "--sa", account)[1]["agree"]
+    resource, _, subresource = right[1].partition("/")
+    # The stand-in for the API server does not know subresources apart.
+    lab.change(allowed=[*needed, [right[0], resource, right[2]]])
+    wrong = [[case["verb"], case["resource"], case["name"]] for case in run(can_i.main, "--sa", account)[1]["cases"] if case["found"] != case["expected"]]
+    assert right in wrong
+    assert subresource or wrong == [right]
 
 
 def test_can_i_asks_for_the_account_and_its_groups() -> None:
