@@ -25,6 +25,8 @@ ROLLOUT_SECONDS: Final = 120.0
 # How often a rollout is looked at in between, and after how many crashes of a pod it is given up.
 LOOK_SECONDS: Final = 15
 POLL_SECONDS: Final = 0.5
+# As long as a pod may take to end.
+DRAIN_SECONDS: Final = 40.0
 MANY_RESTARTS: Final = 3
 
 
@@ -135,6 +137,21 @@ def replaced(deployment: kubernetes.Object) -> bool:
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     counts = [status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")]
     return status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and counts == [wanted] * 3
+
+
+def wait_drained(name: str = NAME, seconds: float = DRAIN_SECONDS) -> bool:
+    """Waits until no pod of the Deployment is on its way out, and returns whether that is so.
+
+    A pod that drains still answers whoever has a connection to it or has not heard of its end, with the version and the settings that
+    it was started with, after the rollout counts as done.
+    """
+    labels = find(name)["spec"]["selector"]["matchLabels"]
+    deadline = time.monotonic() + seconds
+    while any("deletionTimestamp" in pod["metadata"] for pod in kubernetes.listed("pods", labels)):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def pods(deployment: kubernetes.Object) -> list[kubernetes.Object]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lab import contract
-from labtools import kubernetes, output
+from labtools import deployment, kubernetes, output
 from labtools.errors import ToolError
 from labtools.output import Result
 
@@ -170,6 +170,7 @@ def run(options: argparse.Namespace) -> Result:
         start = store.now(connection, stream.name)
         halts = Halts()
         if options.again:
+            settle()
             replay.again(windows.moment(options.again))
         else:
             until = end_of(options.until, start, stream)
@@ -178,6 +179,7 @@ def run(options: argparse.Namespace) -> Result:
             if not options.no_halt:
                 halts.begin()
             for moment in steps(start, until, halt=not options.no_halt):
+                settle()
                 replay.to(moment)
                 # Also at the end: the labels of a window are complete some days after it.
                 if not options.no_halt and moment > start:
@@ -190,6 +192,12 @@ def run(options: argparse.Namespace) -> Result:
     if halts.failed:
         text += f"\nfailed: {', '.join(halts.failed)}; see kubectl logs job/{halts.failed[0]}"
     return Result(data, text)
+
+
+def settle() -> None:
+    """Waits for what a rollout before this one has left: rows that an old pod answers are logged as it logs, or not at all."""
+    if not deployment.wait_drained():
+        output.say("a pod of predictor does not end; it may answer some of the rows")
 
 
 def end_of(text: str, now: datetime, stream: Stream) -> datetime:

@@ -118,6 +118,15 @@ def test_wait_replaced_gives_up(lab: Lab) -> None:
         deployment.wait_replaced(seconds=0.1)
 
 
+def test_wait_drained(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "POLL_SECONDS", 0.01)
+    old = pod("predictor-old")
+    lab.change(pods={"predictor-1": pod("predictor-1"), "predictor-old": {**old, "metadata": {**old["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}})
+    assert deployment.wait_drained(seconds=0.1) is False
+    lab.change(pods={"predictor-1": pod("predictor-1")})
+    assert deployment.wait_drained(seconds=0.1) is True
+
+
 def test_pin_needs_a_champion(lab: Lab, run: Run) -> None:
     lab.mlflow.aliases = {}
     assert run(registry.main, "pin") == (1, {"error": "alias champion is not set, and no --version is given"})
