@@ -85,11 +85,12 @@ func (p *Prover) Run(ctx context.Context, o Options, sink ui.Sink) (*Report, err
 	failed := make([]error, len(o.Labs))
 	var left atomic.Int64 // labs that are not proven yet
 	left.Store(int64(len(o.Labs)))
+	places := newRoom()
 	var g errgroup.Group
 	g.SetLimit(max(o.Parallel, 1))
 	for i, name := range o.Labs {
 		g.Go(func() error {
-			rep.Labs[i], failed[i] = p.one(ctx, name, o, &left, sink)
+			rep.Labs[i], failed[i] = p.one(ctx, name, o, &left, places, sink)
 			if failed[i] != nil {
 				rep.Labs[i].OK, rep.Labs[i].Error = false, failed[i].Error()
 			}
@@ -124,13 +125,20 @@ func (p *Prover) known(o Options) error {
 }
 
 // one proves one lab.
-func (p *Prover) one(ctx context.Context, name string, o Options, left *atomic.Int64, sink ui.Sink) (*Proof, error) {
+func (p *Prover) one(ctx context.Context, name string, o Options, left *atomic.Int64, places *room, sink ui.Sink) (*Proof, error) {
 	proof := &Proof{Lab: name, States: []State{}}
 	defer left.Add(-1)
-	up, err := p.Engine.Up(ctx, engine.UpOptions{Lab: name, Target: o.Target}, sink)
+	var up *engine.UpResult
+	err := places.enter(ctx, func() (err error) {
+		up, err = p.Engine.Up(ctx, engine.UpOptions{Lab: name, Target: o.Target}, sink)
+		return err
+	}, func() {
+		sink.Emit(ui.Event{Kind: ui.Note, Text: name + " does not fit beside the labs that are being proven; it waits until one of them has ended"})
+	})
 	if err != nil {
 		return proof, err
 	}
+	defer places.leave()
 	s, err := p.Engine.Join(ctx, name, o.Target)
 	if err != nil {
 		return proof, err
