@@ -42,6 +42,15 @@ def ask(path: str, **parameters: str) -> Any:
     return said["data"]
 
 
+def alertmanager_alerts() -> list[dict[str, str]]:
+    """Returns the labels of the alerts that Alertmanager holds for active, silenced ones too."""
+    answer = web.request("GET", f"{alertmanager_url()}/api/v2/alerts", seconds=ASK_SECONDS)
+    said = answer.json()
+    if answer.status != 200 or not isinstance(said, list):
+        raise ToolError(f"Alertmanager answered HTTP {answer.status}: {answer.text.strip()[:300]}")
+    return [alert["labels"] for alert in said]
+
+
 def query(expr: str) -> list[Sample]:
     """Runs an instant query; a scalar is one sample without labels."""
     data = ask("query", query=expr)

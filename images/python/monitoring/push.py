@@ -1,7 +1,8 @@
 """Publishes what a monitor found in a window as gauges of the Pushgateway, and holds each until it was seen.
 
 Prometheus knows only the real clock, so a window has to stay in force until it was scraped and the rules were evaluated on it: a window
-that the next one replaces earlier would never have existed. Where an alert begins or ends, Alertmanager's wait is granted, too.
+that the next one replaces earlier would never have existed. Where an alert begins or ends, it stays until Alertmanager knows of that, too,
+and had time to tell: an alert that ends and begins again in between would be no news to it, and nobody would hear.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ HOLD_SECONDS: Final = 45.0
 POLL_SECONDS: Final = 0.2
 # An evaluation is of its appointed time, a little before the moment at which it is said to have begun.
 MARGIN_SECONDS: Final = 0.3
+# From Prometheus to Alertmanager; a busy machine takes its time.
+ARRIVE_SECONDS: Final = 20.0
 # Alertmanager's group_wait and group_interval, and the way to the receiver.
 ALERT_SECONDS: Final = 2.5
 
@@ -79,7 +82,7 @@ class Hold:
             found = prometheus.ask("alerts")["alerts"]
         except ToolError:
             return set()
-        return {json.dumps(alert["labels"], sort_keys=True) for alert in found if alert["state"] == "firing"}
+        return {key(alert["labels"]) for alert in found if alert["state"] == "firing"}
 
     def until_seen(self, job: str, models: Sequence[str]) -> bool:
         """Returns whether the pushes were seen in time; a Prometheus that is away is said and not waited for twice."""
@@ -117,9 +120,26 @@ class Hold:
 
     def alerted(self) -> None:
         firing = self.alerts()
-        if firing != self.firing:
+        if changed := firing ^ self.firing:
+            self.arrived(changed, firing & changed)
             time.sleep(ALERT_SECONDS)
         self.firing = firing
+
+    def arrived(self, changed: set[str], begun: set[str]) -> None:
+        """Waits until Alertmanager knows which of the changed alerts have begun and which have ended."""
+        deadline = time.monotonic() + ARRIVE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                known = {key(labels) for labels in prometheus.alertmanager_alerts()}
+            except ToolError:
+                return
+            if known & changed == begun:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def key(labels: Mapping[str, str]) -> str:
+    return json.dumps(labels, sort_keys=True)
 
 
 def seconds(stamp: str) -> float:
