@@ -3,6 +3,7 @@ package smoke
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,12 @@ func TestRoom(t *testing.T) {
 	unfit := clierr.Unfit("cpu", "", "too small")
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom()
-		free := true
+		var free atomic.Bool
+		free.Store(true)
 		up := func() error {
-			if !free {
+			if !free.CompareAndSwap(true, false) {
 				return unfit
 			}
-			free = false
 			return nil
 		}
 		never := func() { t.Error("the first waits") }
@@ -30,7 +31,7 @@ func TestRoom(t *testing.T) {
 		}
 		go func() {
 			time.Sleep(time.Minute)
-			free = true
+			free.Store(true)
 			r.leave()
 		}()
 		begin, waits := time.Now(), 0

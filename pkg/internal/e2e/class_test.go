@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,6 +72,11 @@ func makeStudent(t *testing.T, admin, namespace string) string {
 	docker(t, "exec", node, "sh", "-c", "cat > /tmp/role.json <<'END'\n"+string(manifest)+"\nEND")
 	otherKubectl(t, "apply", "-f", "/tmp/role.json")
 	otherKubectl(t, "create", "rolebinding", student, "-n", namespace, "--role="+student, "--serviceaccount="+namespace+":"+student)
+	// The API server learns of a Role a little later than it stores it, and labctl asks at once what it may do.
+	eventually(t, "the API server knows the student's rights", time.Minute, func() bool {
+		known := otherKubectl(t, "auth", "can-i", "--list", "-n", namespace, "--as=system:serviceaccount:"+namespace+":"+student)
+		return strings.Contains(known, "leases")
+	})
 	token := strings.TrimSpace(otherKubectl(t, "create", "token", student, "-n", namespace, "--duration=3h"))
 
 	config, err := clientcmd.LoadFromFile(admin)
