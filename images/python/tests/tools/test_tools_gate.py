@@ -8,7 +8,7 @@ from typing import Any
 import programs
 import pytest
 import yaml
-from gates import canary, gate, policy, routes
+from gates import canary, challenger, gate, policy, routes
 from labtools import cases, kubernetes, reload, web
 from labtools.errors import ToolError
 from miniature import Run
@@ -35,6 +35,11 @@ backend canary
 def data_of(path: str, key: str) -> str:
     text: str = yaml.safe_load((LABS / path).read_text())["data"][key]
     return text
+
+
+def test_a_gate_and_its_command_mean_the_same_config_map() -> None:
+    # The command looks before it loads a gate, which takes a second, so it has the names, too.
+    assert gate.RULES == {gate.CANARY: canary.CONFIG_MAP, gate.CHALLENGER: challenger.CONFIG_MAP}
 
 
 @pytest.mark.parametrize(
