@@ -72,7 +72,7 @@ func TestActiveLosesItsRight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{see: map[string]func(int) (probe.Observation, error){
 			"mr1a": func(int) (probe.Observation, error) {
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) //nolint:forbidigo // the time of the bubble
 				return replicas(3), nil
 			},
 		}}
@@ -85,7 +85,7 @@ func TestActiveLosesItsRight(t *testing.T) {
 		if res.Status != StatusError || res.Message != "Could not look: the lease is gone" {
 			t.Errorf("%+v", res)
 		}
-		time.Sleep(time.Minute) // the probe that nobody waits for ends, too
+		time.Sleep(time.Minute) //nolint:forbidigo // the time of the bubble; the probe that nobody waits for ends, too
 	})
 }
 

@@ -120,13 +120,13 @@ func TestHoldIsLost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // the time of the bubble
 		synctest.Wait()
 		if held.Err() != nil {
 			t.Errorf("lost while it is renewed: %v", context.Cause(held))
 		}
 		broken.Store(true)
-		time.Sleep(14 * time.Second) // less than a lease lasts
+		time.Sleep(14 * time.Second) //nolint:forbidigo // the time of the bubble; less than a lease lasts
 		synctest.Wait()
 		if !errors.Is(context.Cause(held), kube.ErrLeaseLost) {
 			t.Errorf("cause %v", context.Cause(held))

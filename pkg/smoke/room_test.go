@@ -30,7 +30,7 @@ func TestRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() {
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) //nolint:forbidigo // the time of the bubble
 			free.Store(true)
 			r.leave()
 		}()
