@@ -120,6 +120,9 @@ func makeOther(t *testing.T, registry string) string {
 		Kubeconfig: filepath.Join(t.TempDir(), "other.kubeconfig"),
 	}
 	t.Cleanup(func() {
+		// The proofs on the cluster may have taken longer than its making may.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+		defer cancel()
 		if err := manager.Delete(ctx, otherCluster); err != nil {
 			t.Error(err)
 		}
