@@ -24,8 +24,8 @@ HOLD_SECONDS: Final = 45.0
 POLL_SECONDS: Final = 0.2
 # An evaluation is of its appointed time, a little before the moment at which it is said to have begun.
 MARGIN_SECONDS: Final = 0.3
-# From Prometheus to Alertmanager. For some seconds after a reload Prometheus knows of no Alertmanager and drops what it has to send;
-# then it comes with the resend delay, 15 s.
+# From Prometheus to Alertmanager. For up to 5 s after a reload Prometheus knows of no Alertmanager and drops what it has to send
+# (prometheus/prometheus issue 13064); then it comes with the resend delay, 15 s.
 ARRIVE_SECONDS: Final = 30.0
 # Alertmanager's group_wait and group_interval, and the way to the receiver.
 ALERT_SECONDS: Final = 2.5
