@@ -71,10 +71,18 @@ def ask(table: Table, url: str | None = None, seconds: float = ASK_SECONDS, head
     return Prediction(str(said["model_version"]), [float(score) for score in outputs[0].get("data", [])])
 
 
+def ask_again(table: Table, url: str | None = None, seconds: float = ASK_SECONDS) -> Prediction:
+    """Asks, and once more if no answer came: right after a rollout a connection may still go to a pod that has ended."""
+    try:
+        return ask(table, url, seconds)
+    except web.UnreachableError:
+        return ask(table, url, seconds)
+
+
 def version(url: str | None = None) -> str | None:
     """Returns the version that answers, None if nothing does."""
     try:
-        return ask(rows.one(), url).version
+        return ask_again(rows.one(), url).version
     except ToolError:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 import cloudpickle
 import pandas as pd
 import pytest
-from labtools import calibrate, can_i, predictor, probe, promote, registry, rows, score, traffic
+from labtools import calibrate, can_i, predictor, probe, promote, registry, rows, score, traffic, web
 from miniature import Lab, Run
 from sklearn.linear_model import LogisticRegression
 
@@ -289,7 +290,25 @@ def test_score_refuses_mixed_versions(lab: Lab, run: Run) -> None:
     lab.server.serving = lambda: next(answers)
     assert run(score.main, "--compare") == (1, {"error": "predictor answered as version 2, then as 1: several versions serve"})
     lab.server.serving = lambda: None
-    assert run(score.main, "--compare") == (1, {"error": "predictor does not answer"})
+    assert run(score.main, "--compare") == (1, {"error": "predictor answered HTTP 503: no model is loaded"})
+
+
+@pytest.mark.usefixtures("scores", "lab")
+@pytest.mark.parametrize(("silent", "code"), [([0], 0), ([0, 2], 0), ([0, 1], 1)])
+def test_score_asks_once_more_where_no_answer_comes(run: Run, monkeypatch: pytest.MonkeyPatch, silent: list[int], code: int) -> None:
+    """Right after a rollout a connection may go to a pod that has ended. `silent` are the requests to the server, from 0, without an answer."""
+    asked = predictor.ask
+    turns = itertools.count()
+
+    def ask(*arguments: Any) -> predictor.Prediction:
+        if next(turns) in silent:
+            raise web.UnreachableError("http://predictor:8080 does not answer: no answer in 4 s")
+        return asked(*arguments)
+
+    monkeypatch.setattr(predictor, "ask", ask)
+    found, answer = run(score.main, "--compare")
+    assert found == code
+    assert answer.get("error") == (None if code == 0 else "http://predictor:8080 does not answer: no answer in 4 s")
 
 
 def test_score_of_a_damaged_model(lab: Lab, run: Run) -> None:
