@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,6 +20,7 @@ type Plain struct {
 	w    io.Writer
 	now  func() time.Time
 	last map[string]printed
+	open map[string]string // title of each step that has begun and not ended
 }
 
 type printed struct {
@@ -31,7 +33,7 @@ var _ Sink = (*Plain)(nil)
 
 // NewPlain makes a Plain on w; now is time.Now but in tests.
 func NewPlain(w io.Writer, now func() time.Time) *Plain {
-	return &Plain{w: w, now: now, last: map[string]printed{}}
+	return &Plain{w: w, now: now, last: map[string]printed{}, open: map[string]string{}}
 }
 
 // Emit prints the event where it is news.
@@ -40,17 +42,27 @@ func (p *Plain) Emit(e Event) {
 	defer p.mu.Unlock()
 	switch e.Kind {
 	case StepStart:
+		p.open[e.Step] = e.Title
 		p.line("==> %s", e.Title)
 	case StepUpdate:
 		if p.news(e.Step, e) {
-			p.line("    %s", join(" ", e.Text, progress(e)))
+			p.line("    %s%s", p.whose(e.Step), join(" ", e.Text, progress(e)))
 		}
 	case StepDone:
+		delete(p.open, e.Step)
 		p.line("    done: %s (%s)", join(", ", e.Title, e.Text), Duration(e.Elapsed))
 	case StepSkip:
+		delete(p.open, e.Step)
 		p.line("    nothing to do: %s", join(", ", e.Title, e.Text))
 	case StepFail:
+		delete(p.open, e.Step)
 		p.line("    failed: %s (%s)", e.Title, Duration(e.Elapsed))
+		if e.Text != "" {
+			// Now, too, and not only at the end of the run, which may be far away.
+			for l := range strings.SplitSeq(e.Text, "\n") {
+				p.line("        %s", l)
+			}
+		}
 	case Row:
 		if p.news(e.Step+"/"+e.Item, e) {
 			p.line("    %-7s %s%s", rowWord(e.State), e.Item, suffix(": ", join(" ", e.Text, progress(e))))
@@ -60,6 +72,14 @@ func (p *Plain) Emit(e Event) {
 	case Warn:
 		p.line("warning: %s", e.Text)
 	}
+}
+
+// whose says which step a line is of, while several run side by side.
+func (p *Plain) whose(id string) string {
+	if title := p.open[id]; title != "" && len(p.open) > 1 {
+		return title + ": "
+	}
+	return ""
 }
 
 func (p *Plain) news(key string, e Event) bool {
