@@ -271,7 +271,8 @@ func (p *prover) open(ctx context.Context, st *State) error {
 	return nil
 }
 
-// back leads out of a state, and proves that the lab is where it was.
+// back leads out of a state, and proves that the lab is where it was. It looks
+// at what the state touched; the next state looks at everything.
 func (p *prover) back(ctx context.Context, s *Stage, st *State, tell func(string)) error {
 	tell("back to the state before")
 	problem, err := p.steps(ctx, s.Back, false, tell)
@@ -282,13 +283,16 @@ func (p *prover) back(ctx context.Context, s *Stage, st *State, tell func(string
 		st.Problem = strings.TrimPrefix(st.Problem+"; the way back: "+problem, "; ")
 		return nil
 	}
-	results, err := p.look(ctx, check.Request{Latched: p.latched})
+	keep := &Stage{Wants: map[string]Want{}}
+	for _, id := range p.touchedBy(s, st) {
+		keep.Wants[id] = Keep
+	}
+	if len(keep.Wants) == 0 {
+		return nil
+	}
+	results, err := p.look(ctx, check.Request{Checks: slices.Sorted(maps.Keys(keep.Wants)), Latched: p.latched})
 	if err != nil {
 		return err
-	}
-	keep := &Stage{Wants: map[string]Want{}}
-	for id := range s.Wants {
-		keep.Wants[id] = Keep
 	}
 	for _, c := range verdict(p.lab, keep, results, p.current) {
 		if !c.OK {
@@ -297,6 +301,24 @@ func (p *prover) back(ctx context.Context, s *Stage, st *State, tell func(string
 		}
 	}
 	return nil
+}
+
+// touchedBy gives the checks that a state is about, and those that came out
+// otherwise than in the state before, whether they may or not.
+func (p *prover) touchedBy(s *Stage, st *State) []string {
+	var ids []string
+	for id, want := range s.Wants {
+		if want != Keep {
+			ids = append(ids, id)
+		}
+	}
+	for _, c := range st.Cases {
+		was, known := p.current[c.Check]
+		if c.Want == Keep && (!known || (was == check.StatusPass) != (c.Status == check.StatusPass)) {
+			ids = append(ids, c.Check)
+		}
+	}
+	return ids
 }
 
 // mutate adds the state that proves the proof.

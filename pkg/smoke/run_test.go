@@ -178,6 +178,9 @@ func TestProveUnsoundLab(t *testing.T) {
 		"a fix that fixes nothing":     {func(b *toy) { b.lab.Faults[0].Fix = exec("on", "y") }, "fixed/dark TO2b"},
 		"a near-miss that is right":    {func(b *toy) { b.lab.Tasks[0].NearMisses[0].Steps = exec("on", "a") }, "near-miss/wrong TO1a"},
 		"no way back from a near-miss": {func(b *toy) { b.lab.Tasks[0].NearMisses[0].Undo = exec("on", "a") }, "near-miss/wrong TO1a"},
+		"a way back that breaks something else": {func(b *toy) {
+			b.lab.Tasks[1].NearMisses = []lab.NearMiss{{ID: "late", Base: lab.BaseBefore, Steps: exec("on", "x"), Undo: exec("off", "a"), MustFail: []string{"TO2b"}}}
+		}, "solved/b TO1a"},
 		"an alternative that is wrong": {func(b *toy) { b.lab.Tasks[0].Alternatives[0].Steps = exec("on", "x") }, "alternative/way TO1a"},
 		"an alternative on a done task": {func(b *toy) {
 			b.lab.Tasks[0].NearMisses[0].Steps, b.lab.Tasks[0].NearMisses[0].Undo = exec("on", "a"), nil
