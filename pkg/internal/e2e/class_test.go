@@ -17,8 +17,8 @@ import (
 	"labctl.dev/labctl/pkg/kube"
 )
 
-// Which labs a student proves in which states; `make smoke` asks for more than
-// the default.
+// Which labs a student proves in which states; `make smoke-class` asks for more
+// than the default.
 const (
 	classLabsEnv   = "LABCTL_E2E_CLASS_LABS"
 	classStatesEnv = "LABCTL_E2E_CLASS_STATES"

@@ -4,9 +4,7 @@ package e2e
 
 import (
 	"encoding/xml"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"labctl.dev/labctl/labs"
+	"labctl.dev/labctl/pkg/catalog"
 	"labctl.dev/labctl/pkg/lab"
 )
 
@@ -70,10 +69,11 @@ const (
 func TestProof(t *testing.T) {
 	m := newMachine(t)
 	t.Cleanup(func() { m.run(t, "down", "--all") })
-	for _, name := range labNames(t) {
+	all := labNames(t)
+	for _, name := range all {
 		m.ok(t, "lint", name)
 	}
-	names, states := asked(t, proofLabsEnv, proofStatesEnv, labNames(t), "fresh,solved,faults")
+	names, states := asked(t, proofLabsEnv, proofStatesEnv, all, "fresh,solved,faults")
 	t.Run("the labs are sound", func(t *testing.T) {
 		report := filepath.Join(t.TempDir(), "smoke.xml")
 		args := []string{"smoke", "--junit", report, "-o", "json", "--parallel", "2", "--states", states}
@@ -109,35 +109,29 @@ func asked(t *testing.T, labsEnv, statesEnv string, names []string, states strin
 	return names, states
 }
 
-// labNames lists the labs that come with labctl, the longest proofs first, so
-// that two at a time end together. How long a proof takes shows in how often it
-// looks at a check: once for each task and each fault.
+// labNames lists the labs that come with labctl, those first whose proofs look at
+// most checks, so that two at a time end about together. It counts each check
+// once for each task and each fault: near enough for an order.
 func labNames(t *testing.T) []string {
 	t.Helper()
-	files, err := fs.Glob(labs.FS, "*/"+lab.FileName)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("labs %v: %v", files, err)
+	entries, err := catalog.New(labs.FS).List()
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("labs %v: %v", entries, err)
 	}
-	names := make([]string, 0, len(files))
-	looks := map[string]int{}
-	for _, f := range files {
-		raw, err := fs.ReadFile(labs.FS, f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := lab.Decode(f, raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name, checks := path.Dir(f), 0
-		for _, task := range l.Tasks {
-			checks += len(task.Checks)
-		}
-		names = append(names, name)
-		looks[name] = checks * (len(l.Tasks) + len(l.Faults))
+	slices.SortStableFunc(entries, func(a, b catalog.Entry) int { return looks(b.Lab) - looks(a.Lab) })
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Lab.Metadata.Name
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return looks[b] - looks[a] })
 	return names
+}
+
+func looks(l *lab.Lab) int {
+	checks := 0
+	for _, task := range l.Tasks {
+		checks += len(task.Checks)
+	}
+	return checks * (len(l.Tasks) + len(l.Faults))
 }
 
 // wantJUnit compares the report with what the proof looked at: a suite for each
@@ -175,16 +169,12 @@ func (p *proof) wantJUnit(t *testing.T, path string) {
 // openChecks picks for each kind of probe a check that looks on a fresh lab.
 func openChecks(t *testing.T) map[string]string {
 	t.Helper()
-	raw, err := labs.FS.ReadFile(labName + "/" + lab.FileName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := lab.Decode(lab.FileName, raw)
+	e, err := catalog.New(labs.FS).Get(labName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	picked := map[string]string{}
-	for _, task := range l.Tasks {
+	for _, task := range e.Lab.Tasks {
 		for _, c := range task.Checks {
 			if picked[c.Kind()] == "" && len(c.After) == 0 && !c.IsActive() {
 				picked[c.Kind()] = c.ID
